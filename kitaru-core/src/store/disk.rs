@@ -35,9 +35,10 @@ use std::thread::JoinHandle;
 
 use crate::error::{Error, Kind, cannot};
 use crate::store::disk::acknowledged::Acknowledged;
-use crate::store::disk::catching_up::{CatchingUp, Full};
+use crate::store::disk::catching_up::{CatchingUp, Full, Growth};
 use crate::store::disk::failure::{closed, failed};
 use crate::store::disk::files::Files;
+use crate::store::disk::frame::FrameBytes;
 use crate::store::disk::mark::Mark;
 use crate::store::disk::overlay::{Overlay, OverlayRows};
 use crate::store::disk::redb::Redb;
@@ -115,12 +116,14 @@ impl Shared {
 
     /// Has redb catch up with a full segment, whose overlay is then dropped.
     fn catch_up(&self, full: &Full) -> Result<(), Error> {
-        self.redb.commit(&full.mark, |tables| full.rows.newest(|table, key, value| tables.write(table, key, value)))?;
-        self.flushed.store(full.mark.sequence, Ordering::Release);
-        let done = self.view_mut().full.take();
-        drop(done);
+        if let Some(mark) = &full.mark {
+            self.redb.commit(mark, |tables| full.rows.newest(|table, key, value| tables.write(table, key, value)))?;
+            self.flushed.store(mark.sequence, Ordering::Release);
+            let done = self.view_mut().full.take();
+            drop(done);
+        }
         // The commits of it are in redb: nothing in it counts. If there is no room, it stays as it is.
-        let _ = self.segments()?[full.segment].grow();
+        let _ = self.segments()?[full.segment].grow(full.growth);
         Ok(())
     }
 }
@@ -133,17 +136,20 @@ impl Disk {
         if !log.is_sound {
             self.begin_epoch(log)?;
         }
-        let mark = frame::write(&mut log.buffer, &log.mark, &rows);
-        let bytes = log.buffer.len() as u64;
-        if bytes > segments[log.active].bytes() / 2 {
-            return self.commit_large(log, &mark, &rows);
+        let frame = FrameBytes::of(&rows)?;
+        let (bytes, takes) = (frame.all, |segment: usize| segments[segment].takes(frame.all));
+        if !takes(log.active) && !takes(1 - log.active) {
+            return self.commit_large(log, frame, &rows);
         }
-        if log.at + bytes > segments[log.active].bytes() {
-            self.switch(log)?;
+        let mark = frame::write(&mut log.buffer, &log.mark, frame, &rows);
+        if !takes(log.active) {
+            self.switch(log, Growth::For(bytes))?;
+        } else if log.at + bytes > segments[log.active].bytes() {
+            self.switch(log, Growth::Step)?;
         }
         log.is_sound = false;
         segments[log.active].write(log.at, &log.buffer).map_err(failed)?;
-        // Behind the sync: a write to a file that the path does not lead to is not acknowledged.
+        // After the sync: a write to a file that the path does not lead to is not acknowledged.
         if let Some(Err(gone)) = shared.files.as_ref().map(|files| files.check_is_in_place(log.active)) {
             shared.redb.fail();
             return Err(gone);
@@ -153,32 +159,37 @@ impl Disk {
         log.mark = mark;
         log.rows.insert(mark.sequence, rows);
         shared.view_mut().last = mark.sequence;
-        // Behind the sync: a number that is there says that its commit was durable.
+        // After the commit is durable and seen: a number that is there says that its commit was durable.
         shared.acknowledge(mark.sequence);
         Ok(())
     }
 
     /// Goes to the other segment, and hands the full one over. Waits until redb has caught up with that one.
-    fn switch(&self, log: &mut Log) -> Result<(), Error> {
+    fn switch(&self, log: &mut Log, growth: Growth) -> Result<(), Error> {
         self.caught_up()?;
-        let full = self.fill(log, log.mark);
-        self.shared.catching_up.hand_over(full);
-        if !self.has_thread() {
-            // The other segment is free nevertheless.
-            let _ = self.caught_up();
-        }
+        let full = self.fill(log, log.mark, growth);
+        self.hand_over(full);
         Ok(())
     }
 
+    /// Hands over what has time, and does it where there is no thread.
+    fn hand_over(&self, full: Full) {
+        self.shared.catching_up.hand_over(full);
+        if !self.has_thread() {
+            // If it fails, it stays handed over.
+            let _ = self.caught_up();
+        }
+    }
+
     /// What the active segment holds, which is full from now on. The other one must be free.
-    fn fill(&self, log: &mut Log, mark: Mark) -> Full {
+    fn fill(&self, log: &mut Log, mark: Mark, growth: Growth) -> Full {
         let (full, next) = (std::mem::take(&mut log.rows), Arc::default());
         log.rows = Arc::clone(&next);
         let segment = log.active;
         (log.active, log.at) = (1 - segment, 0);
         let mut view = self.shared.view_mut();
         (view.active, view.full) = (next, Some(full.clone()));
-        Full { rows: full, mark, segment }
+        Full { rows: full, mark: Some(mark), segment, growth }
     }
 
     /// Waits until redb has what is in the full segment.
@@ -196,10 +207,10 @@ impl Disk {
         lock(&self.thread).is_some()
     }
 
-    /// Has redb catch up with all that the log holds, up to `mark`.
+    /// Has redb catch up with all that the log holds, up to `mark`. The segment was not filled, and does not grow.
     fn drain(&self, log: &mut Log, mark: Mark) -> Result<(), Error> {
         self.caught_up()?;
-        let full = self.fill(log, mark);
+        let full = self.fill(log, mark, Growth::None);
         self.shared.catching_up.hand_over(full);
         self.caught_up()
     }
@@ -220,9 +231,9 @@ impl Disk {
         Ok(())
     }
 
-    /// Commits what is too large for the log to redb, behind all before it.
-    fn commit_large(&self, log: &mut Log, mark: &Mark, rows: &[Row]) -> Result<(), Error> {
-        log.buffer = Vec::new();
+    /// Commits what is too large for the log to redb, after all before it.
+    fn commit_large(&self, log: &mut Log, frame: FrameBytes, rows: &[Row]) -> Result<(), Error> {
+        let mark = &frame::mark_after(&log.mark, frame, rows);
         let before = log.mark;
         if log.rows.is_empty() {
             self.caught_up()?
@@ -243,8 +254,9 @@ impl Disk {
         shared.flushed.store(mark.sequence, Ordering::Release);
         shared.view_mut().last = mark.sequence;
         shared.acknowledge(mark.sequence);
-        // The next ones like it may fit.
-        shared.segments()?.iter().for_each(|segment| drop(segment.grow_fully()));
+        // The next one like it may fit. The other segment is free, and the commit does not wait for its growth.
+        let (segment, growth) = (1 - log.active, Growth::For(frame.all));
+        self.hand_over(Full { rows: Arc::default(), mark: None, segment, growth });
         Ok(())
     }
 

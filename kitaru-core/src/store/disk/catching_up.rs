@@ -17,9 +17,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(super) struct Full {
     pub(super) rows: Arc<Overlay>,
-    /// How far redb has come with them.
-    pub(super) mark: Mark,
+    /// How far redb has come with them. None where it has all of them already.
+    pub(super) mark: Option<Mark>,
     pub(super) segment: usize,
+    pub(super) growth: Growth,
+}
+
+/// How large a segment becomes, once redb has what is in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Growth {
+    None,
+    /// Larger by as much as one that has been filled.
+    Step,
+    /// So that a frame of so many bytes fits.
+    For(u64),
 }
 
 /// Between the writer, which hands a full segment over, and the thread that has redb catch up with it.
@@ -153,7 +164,7 @@ mod tests {
 
     #[test]
     fn writer_gets_no_failure_of_an_attempt_that_began_before_it_waits() {
-        let full = Full { rows: Arc::default(), mark: Mark::first(1), segment: 0 };
+        let full = Full { rows: Arc::default(), mark: Some(Mark::first(1)), segment: 0, growth: Growth::None };
         let failure = || Some(Error::store("no room"));
         // One attempt is under way when the writer comes.
         let mut state = State { full: Some(full), begun: 1, awaited: 2, ..State::default() };

@@ -2,6 +2,7 @@
 //!
 //! docs/format.md describes them.
 
+use crate::error::{Error, Kind, cannot};
 use crate::store::disk::mark::{Mark, StoreId, first_chunk};
 use crate::store::{Row, RowKey, Table};
 
@@ -78,35 +79,81 @@ fn hash(header: &[u8; HEADER]) -> u64 {
     u64::from_le_bytes(first_chunk(blake3::hash(header).as_bytes()))
 }
 
+/// How many bytes the frame of a commit has, its payload included.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameBytes {
+    pub(super) all: u64,
+    payload: u32,
+}
+
+impl FrameBytes {
+    /// Of a commit of these rows, of which nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// When the rows have 4 GiB or more.
+    pub(super) fn of(rows: &[Row]) -> Result<Self, Error> {
+        let mut bytes = 0;
+        each_part(rows, |part| bytes += part.len() as u64);
+        let Ok(payload) = u32::try_from(bytes) else {
+            return Err(cannot!(
+                Kind::TooLarge,
+                "commit to the store",
+                "its rows have {bytes} bytes, and one commit takes less than 4 GiB",
+                "lower the bound of outcomes"
+            ));
+        };
+        Ok(FrameBytes { all: (HEADER as u64 + bytes).next_multiple_of(ALIGNED as u64), payload })
+    }
+}
+
 /// Writes the frame of the commit after `mark` in the place of what `buffer` holds; where the store is then.
-///
-/// # Panics
-///
-/// If the rows have 4 GiB and more.
-pub(super) fn write(buffer: &mut Vec<u8>, mark: &Mark, rows: &[Row]) -> Mark {
+pub(super) fn write(buffer: &mut Vec<u8>, mark: &Mark, bytes: FrameBytes, rows: &[Row]) -> Mark {
     buffer.clear();
     buffer.resize(HEADER, 0);
-    for Row { table, key, value } in rows {
-        buffer.push(*table as u8);
-        put_bytes(buffer, key.as_bytes().len() as u64, key.as_bytes());
-        match value {
-            Some(value) => put_bytes(buffer, value.len() as u64 + 1, value),
-            None => put_bytes(buffer, 0, &[]),
-        }
-    }
-    let payload = &buffer[HEADER..];
+    each_part(rows, |part| buffer.extend_from_slice(part));
+    let (header, mark) = next(mark, bytes, crc32fast::hash(&buffer[HEADER..]));
+    buffer[..HEADER].copy_from_slice(&header);
+    buffer.resize(buffer.len().next_multiple_of(ALIGNED), 0);
+    mark
+}
+
+/// Where the store is after the commit after `mark`, whose frame is not written.
+pub(super) fn mark_after(mark: &Mark, bytes: FrameBytes, rows: &[Row]) -> Mark {
+    let mut checksum = crc32fast::Hasher::new();
+    each_part(rows, |part| checksum.update(part));
+    next(mark, bytes, checksum.finalize()).1
+}
+
+/// The header of the frame after `mark`, and where the store is then.
+fn next(mark: &Mark, bytes: FrameBytes, payload_checksum: u32) -> ([u8; HEADER], Mark) {
     let header = LogFrameHeader {
         store: mark.store,
         epoch: mark.epoch,
         sequence: mark.sequence + 1,
         before: mark.hash,
-        payload_bytes: u32::try_from(payload.len()).expect("a commit has less than 4 GiB"),
-        payload_checksum: crc32fast::hash(payload),
+        payload_bytes: bytes.payload,
+        payload_checksum,
     };
     let bytes = header.bytes();
-    buffer[..HEADER].copy_from_slice(&bytes);
-    buffer.resize(buffer.len().next_multiple_of(ALIGNED), 0);
-    Mark { sequence: header.sequence, hash: hash(&bytes), ..*mark }
+    (bytes, Mark { sequence: header.sequence, hash: hash(&bytes), ..*mark })
+}
+
+/// The parts of a payload, one after another.
+fn each_part(rows: &[Row], mut take: impl FnMut(&[u8])) {
+    for Row { table, key, value } in rows {
+        take(&[*table as u8]);
+        let key = key.as_bytes();
+        take(Varint::of(key.len() as u64).bytes());
+        take(key);
+        match value {
+            Some(value) => {
+                take(Varint::of(value.len() as u64 + 1).bytes());
+                take(value);
+            }
+            None => take(&[0]),
+        }
+    }
 }
 
 /// The frame at the start of these bytes, if there is a whole one.
@@ -128,7 +175,7 @@ impl LogFrame<'_> {
         Mark { store, epoch, sequence, hash: self.hash }
     }
 
-    /// The rows of the commit, or nothing where the payload is none, which its checksum does not say.
+    /// The rows of the commit. None where the payload does not hold rows: its checksum fits what was written, not what that means.
     pub(super) fn rows(&self) -> Option<Vec<Row>> {
         let mut rows = Vec::new();
         let mut left = self.payload;
@@ -147,13 +194,24 @@ impl LogFrame<'_> {
     }
 }
 
-fn put_bytes(buffer: &mut Vec<u8>, mut length: u64, bytes: &[u8]) {
-    while length >= 0x80 {
-        buffer.push(length as u8 | 0x80);
-        length >>= 7;
+/// A number as a varint.
+struct Varint([u8; 10], usize);
+
+impl Varint {
+    fn of(mut number: u64) -> Self {
+        let (mut bytes, mut length) = ([0; 10], 0);
+        while number >= 0x80 {
+            bytes[length] = number as u8 | 0x80;
+            number >>= 7;
+            length += 1;
+        }
+        bytes[length] = number as u8;
+        Varint(bytes, length + 1)
     }
-    buffer.push(length as u8);
-    buffer.extend_from_slice(bytes);
+
+    fn bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
 }
 
 fn take_varint(left: &mut &[u8]) -> Option<u64> {
@@ -178,6 +236,13 @@ fn take_bytes<'a>(left: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn write(buffer: &mut Vec<u8>, mark: &Mark, rows: &[Row]) -> Mark {
+        let bytes = FrameBytes::of(rows).unwrap();
+        let next = super::write(buffer, mark, bytes, rows);
+        assert_eq!((bytes.all, next), (buffer.len() as u64, mark_after(mark, bytes, rows)));
+        next
+    }
 
     fn rows() -> Vec<Row> {
         let row =
@@ -227,5 +292,17 @@ mod tests {
         let (one, all) = (after(&mark, &rows()[..1]), after(&mark, &rows()));
         let other = after(&Mark { hash: 7, ..mark }, &rows());
         assert!(one != all && all != other && one != other);
+    }
+
+    /// The zeros are never read, so that they take no memory.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn rows_of_4_gib_are_too_large_and_are_not_read() {
+        let row = |bytes| Row { table: Table::Memo, key: b"large".into(), value: Some(vec![0; bytes]) };
+        let mut rows: Vec<Row> = (0..64).map(|_| row(64 << 20)).collect();
+        let error = FrameBytes::of(&rows).unwrap_err();
+        assert!(error.is_too_large() && error.to_string().contains("less than 4 GiB"), "{error:#}");
+        rows.pop();
+        assert!(FrameBytes::of(&rows).unwrap().all > 63 * (64 << 20));
     }
 }

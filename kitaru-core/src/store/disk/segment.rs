@@ -1,11 +1,12 @@
-//! One file of a log. Owns that writing to it changes no more than bytes of the file: its blocks are there, with real zeros,
-//! because a block that was never written costs a sync a change of the file system's own journal. Must not know what is in it.
+//! One file of a log. Owns that a write to it changes bytes of the file and nothing else: its blocks are there, with real zeros.
+//! With the first write to a block the file system would write its own journal too. Must not know what is in it.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ::redb::StorageBackend;
 
+use crate::store::disk::catching_up::Growth;
 use crate::store::disk::frame::HEADER;
 
 /// How large segments are.
@@ -31,6 +32,8 @@ pub(super) struct Segment {
     file: Box<dyn StorageBackend>,
     sizes: Sizes,
     bytes: AtomicU64,
+    /// Whether the last write to it was synced. One that was not is not synced again before a frame of the next epoch is in it.
+    is_sound: AtomicBool,
 }
 
 impl Segment {
@@ -44,16 +47,20 @@ impl Segment {
             0 => Self::make(file, sizes),
             bytes if bytes < sizes.least => Err(io::ErrorKind::UnexpectedEof.into()),
             bytes if bytes > sizes.most => Err(io::ErrorKind::FileTooLarge.into()),
-            bytes => Ok(Segment { file, sizes, bytes: AtomicU64::new(bytes) }),
+            bytes => Ok(Self::of(file, sizes, bytes)),
         }
     }
 
     /// One that holds nothing.
     pub(super) fn make(file: Box<dyn StorageBackend>, sizes: Sizes) -> io::Result<Self> {
         file.set_len(0)?;
-        let segment = Segment { file, sizes, bytes: AtomicU64::new(0) };
+        let segment = Self::of(file, sizes, 0);
         segment.grow_to(sizes.least)?;
         Ok(segment)
+    }
+
+    fn of(file: Box<dyn StorageBackend>, sizes: Sizes, bytes: u64) -> Self {
+        Segment { file, sizes, bytes: AtomicU64::new(bytes), is_sound: AtomicBool::new(true) }
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -69,18 +76,27 @@ impl Segment {
 
     /// Writes and makes durable.
     pub(super) fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.is_sound.store(false, Ordering::Release);
         self.file.write(at, bytes)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        self.is_sound.store(true, Ordering::Release);
+        Ok(())
     }
 
-    /// Makes it larger, if it is not large already. Only while nothing in it counts.
-    pub(super) fn grow(&self) -> io::Result<()> {
-        self.grow_to((self.bytes() * GROWTH).min(self.sizes.most))
+    /// Whether a frame of so many bytes has room in it, next to others.
+    pub(super) fn takes(&self, bytes: u64) -> bool {
+        bytes <= self.bytes() / 2
     }
 
-    /// Makes it as large as it becomes. Only while nothing in it counts.
-    pub(super) fn grow_fully(&self) -> io::Result<()> {
-        self.grow_to(self.sizes.most)
+    /// Makes it larger, if it is not large already. Only while nothing in it counts, and commits go to the other one.
+    pub(super) fn grow(&self, growth: Growth) -> io::Result<()> {
+        let bytes = match growth {
+            Growth::Step => (self.bytes() * GROWTH).min(self.sizes.most),
+            // What has no room in the largest one either gets none.
+            Growth::For(frame) if frame <= self.sizes.most / 2 => (frame * 2).next_power_of_two().min(self.sizes.most),
+            Growth::For(_) | Growth::None => return Ok(()),
+        };
+        if self.is_sound.load(Ordering::Acquire) { self.grow_to(bytes) } else { Ok(()) }
     }
 
     /// Leaves it as that of a new log: small, and without a frame at its start. Only while nothing in it counts. Not durable:
@@ -112,8 +128,8 @@ impl Segment {
         })();
         match grown {
             Ok(()) => self.bytes.store(bytes, Ordering::Release),
-            // It is as usable as before.
-            Err(_) => self.file.set_len(now)?,
+            // It is as usable as before. If it cannot be cut either, it is longer than it is used: the first error says why.
+            Err(_) => drop(self.file.set_len(now)),
         }
         grown
     }

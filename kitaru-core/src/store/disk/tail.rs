@@ -109,6 +109,7 @@ fn frames_in<'a>(bytes: &'a [u8], is_meant: impl Fn(&LogFrameHeader) -> bool) ->
 mod tests {
     use super::*;
     use crate::store::Table;
+    use crate::store::disk::frame::FrameBytes;
 
     const START: Mark = Mark { store: [7; 16], epoch: 3, sequence: 10, hash: 99 };
 
@@ -118,7 +119,8 @@ mod tests {
             .map(|n| {
                 let row = Row { table: Table::Journal, key: n.to_be_bytes().into(), value: Some(vec![n as u8; 40]) };
                 let mut frame = Vec::new();
-                mark = frame::write(&mut frame, &mark, &[row]);
+                let rows = [row];
+                mark = frame::write(&mut frame, &mark, FrameBytes::of(&rows).unwrap(), &rows);
                 (frame, mark)
             })
             .unzip()

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::store::disk::files::LOG;
 use crate::store::disk::frame;
 use crate::store::disk::overlay::Overlay;
-use crate::store::disk::platter::{DiskEvent, Platter, PlatterFile, STORE};
+use crate::store::disk::platter::{DiskEvent, LOG as FILES, Platter, PlatterFile, SMALL, STORE};
 use crate::store::disk::tests::{Seeded, fill, row, rows, seeds};
 use crate::store::{Disk, OpenOptions, Order, Range, Reader, Row, RowKey, Store, Table};
 
@@ -330,4 +330,72 @@ fn range_that_is_empty_or_inverted_shows_nothing() {
         let mut visit = |_: &[u8], _: &[u8]| panic!("a row is shown");
         store.scan(Table::Journal, range, Order::Ascending, &mut visit).unwrap();
     }
+}
+
+/// A commit that is larger than half a small segment.
+fn large(n: u64) -> Vec<Row> {
+    vec![Row { table: Table::Memo, key: n.to_be_bytes().into(), value: Some(vec![n as u8; 1_500]) }]
+}
+
+#[test]
+fn file_whose_sync_failed_is_not_synced_before_the_next_epoch_is_in_it() {
+    let disk = Platter::default();
+    let store = disk.store().unwrap();
+    fill(&store, 0..2).unwrap();
+    disk.fails_after(1, std::io::ErrorKind::Other);
+    assert!(store.commit(vec![row(2)]).is_err());
+    disk.heals();
+    let before = disk.events().len() - 1;
+    assert!(matches!(disk.events()[before], DiskEvent::Lost(file) if file == FILES[0]));
+    // Its growth is what would sync it.
+    store.commit(large(1)).unwrap();
+    fill(&store, 3..200).unwrap();
+    store.close().unwrap();
+    let events = disk.events();
+    let next = events[before + 1..].iter().find(|event| event.file() == Some(FILES[0]));
+    let Some(DiskEvent::Bytes(_, 0, data)) = next else { panic!("{next:?}") };
+    assert_eq!(frame::read(data).map(|frame| frame.header.epoch), Some(2));
+}
+
+#[test]
+fn segment_grows_for_large_commits_once_after_the_first_is_acknowledged() {
+    let disk = Platter::default();
+    let store = disk.store().unwrap();
+    store.commit(large(1)).unwrap();
+    let events = disk.events();
+    let at = |is_meant: &dyn Fn(&DiskEvent) -> bool| events.iter().rposition(is_meant).expect("an event");
+    let acknowledged = at(&|event| matches!(event, DiskEvent::Beside(_)));
+    let grown = at(&|event| matches!(event, DiskEvent::Length(_, bytes) if *bytes as u64 > SMALL.least));
+    assert!(acknowledged < grown, "the commit waits for the growth");
+    // Those after it fit.
+    for n in 2..4 {
+        store.commit(large(n)).unwrap();
+    }
+    let commits = disk.events()[events.len()..].to_vec();
+    assert_eq!(epochs(&commits).len(), 2, "they are in the log");
+    assert_eq!(FILES.map(|file| disk.files().0[file].len()), [4 << 10; 2], "each is as large as they need");
+}
+
+#[test]
+fn value_that_is_large_leaves_a_new_store_small() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path()).unwrap();
+    let value = |n: u64| Row { table: Table::Memo, key: n.to_be_bytes().into(), value: Some(vec![1; 70_000]) };
+    for n in 0..4 {
+        store.commit(vec![value(n)]).unwrap();
+    }
+    let bytes = || files(home.path()).values().map(Vec::len).sum::<usize>();
+    assert!(bytes() <= 2 << 20, "{} bytes", bytes());
+    store.close().unwrap();
+    assert!(bytes() <= 2 << 20, "{} bytes", bytes());
+}
+
+#[test]
+fn segment_that_was_not_filled_does_not_grow_when_the_store_is_closed() {
+    let disk = Platter::default();
+    let store = disk.store().unwrap();
+    fill(&store, 0..3).unwrap();
+    store.close().unwrap();
+    let grows = |event: &DiskEvent| matches!(event, DiskEvent::Length(file, bytes) if *file != STORE && *bytes as u64 > SMALL.least);
+    assert!(!disk.events().iter().any(grows), "a segment grows, and is cut again");
 }
