@@ -139,7 +139,8 @@ impl Disk {
     /// A store of which the files are there, after its log is replayed. It has no thread yet: redb catches up while a commit
     /// waits for it.
     pub(super) fn of(parts: StoreParts) -> Result<Self, Error> {
-        let StoreParts { redb, flushed, mut mark, segments, acknowledged, files, lock, name } = parts;
+        // The lock first, so that an error drops it last: whoever waits for it must not find redb's file held.
+        let StoreParts { lock, redb, flushed, mut mark, segments, acknowledged, files, name } = parts;
         let read = |segment: &Segment| segment.read().map_err(failed);
         let (first, second) = (read(&segments[0])?, read(&segments[1])?);
         let tail = tail::read(&mark, [&first, &second]).map_err(|mismatch| mismatched(mismatch, &name))?;
