@@ -145,13 +145,17 @@ impl Disk {
         let (first, second) = (read(&segments[0])?, read(&segments[1])?);
         let tail = tail::read(&mark, [&first, &second]).map_err(|mismatch| mismatched(mismatch, &name))?;
         acknowledged.check(tail.mark.sequence, &name)?;
-        if !tail.commits.is_empty() {
-            // What a torn frame behind these has left counts no more.
+        if tail.is_torn || !tail.commits.is_empty() {
+            // What a torn frame after these has left counts no more.
             mark = tail.mark.next_epoch();
             let rows = Overlay::default();
             tail.commits.into_iter().for_each(|(sequence, commit)| rows.insert(sequence, commit));
             redb.commit(&mark, |tables| rows.newest(|table, key, value| tables.write(table, key, value)))?;
             flushed.store(mark.sequence, Ordering::Release);
+        }
+        // What is shown must not be missing later, whether it was acknowledged or only durable, or the number was lost.
+        if mark.sequence > 0 {
+            acknowledged.keep(mark.sequence);
         }
         let rows = Arc::<Overlay>::default();
         let view = View { active: rows.clone(), full: None, last: mark.sequence, is_closed: false };

@@ -14,6 +14,8 @@ pub(super) struct Tail {
     pub(super) commits: Vec<(u64, Vec<Row>)>,
     /// How far the store has come with them.
     pub(super) mark: Mark,
+    /// Whether the next commit has left a header, and its rows are torn.
+    pub(super) is_torn: bool,
 }
 
 /// Why a log and a redb file do not belong together.
@@ -37,7 +39,7 @@ pub(super) fn read(mark: &Mark, segments: [&[u8]; 2]) -> Result<Tail, LogMismatc
     let mut runs = [run(mark, segments[0])?, run(mark, segments[1])?];
     let newest = |run: &FrameRun<'_>| run.frames.last().map_or(0, |frame| frame.header.sequence);
     runs.sort_by_key(newest);
-    let mut tail = Tail { commits: Vec::new(), mark: *mark };
+    let mut tail = Tail { commits: Vec::new(), mark: *mark, is_torn: false };
     for frame in runs.iter().flat_map(|run| &run.frames) {
         let (sequence, last) = (frame.header.sequence, tail.mark.sequence);
         if sequence == mark.sequence && frame.hash != mark.hash {
@@ -57,6 +59,17 @@ pub(super) fn read(mark: &Mark, segments: [&[u8]; 2]) -> Result<Tail, LogMismatc
         tail.mark = frame.mark();
     }
     let last = tail.mark.sequence;
+    let is_next =
+        |header: LogFrameHeader| (header.store, header.epoch, header.sequence) == (mark.store, mark.epoch, last + 1);
+    tail.is_torn = runs.iter().any(|run| LogFrameHeader::read(run.rest).is_some_and(is_next));
+    // What redb has counts no more, but the same commit of the same epoch is the same in each copy.
+    let is_same = |header: &LogFrameHeader| {
+        (header.store, header.epoch, header.sequence) == (mark.store, mark.epoch, mark.sequence)
+    };
+    let mut same = runs.iter().flat_map(|run| frames_in(run.rest, is_same));
+    if same.any(|frame| frame.hash != mark.hash) {
+        return Err(LogMismatch::Forked { sequence: mark.sequence });
+    }
     // An epoch that has ended holds one commit at most that redb does not have: the one that failed.
     let is_newer = |header: &LogFrameHeader| {
         let beyond = last + u64::from(header.epoch < mark.epoch);
@@ -218,5 +231,32 @@ mod tests {
             let forked = sequences(&mark, &segment(&theirs), &segment(&[]));
             assert!(matches!(forked, Err(LogMismatch::Forked { .. })), "{mark:?}: {forked:?}");
         }
+    }
+
+    #[test]
+    fn copy_that_went_another_way_is_noticed_in_a_log_that_was_closed() {
+        let (_, marks) = frames(START, 3);
+        let (mut theirs, _) = frames(Mark { hash: 98, ..START }, 3);
+        theirs[0][..64].fill(0);
+        for (mark, last) in [(marks[1], 2), (marks[2], 3)] {
+            let forked = sequences(&mark, &segment(&theirs[..last]), &segment(&[]));
+            assert_eq!(forked, Err(LogMismatch::Forked { sequence: mark.sequence }));
+        }
+        // Its own is no other way.
+        let (mut own, _) = frames(START, 3);
+        own[0][..64].fill(0);
+        assert_eq!(sequences(&marks[2], &segment(&own), &segment(&[])), Ok(vec![]));
+    }
+
+    #[test]
+    fn header_of_the_next_commit_with_torn_rows_is_noticed() {
+        let (frames, marks) = frames(START, 3);
+        let mut torn = segment(&frames);
+        let end = frames.concat().len();
+        let is_torn = |mark: &Mark, log: &[u8]| read(mark, [log, &segment(&[])]).unwrap().is_torn;
+        assert!(!is_torn(&START, &torn));
+        torn[end - 30..].fill(0);
+        assert!(is_torn(&START, &torn) && is_torn(&marks[1], &torn));
+        assert!(!is_torn(&marks[1].next_epoch(), &torn));
     }
 }

@@ -198,3 +198,23 @@ fn process_killed_while_redb_catches_up_or_its_log_is_replayed_loses_nothing() {
     // A few commits fill a segment, and the next opening replays what the last kill has left.
     seeds(1).for_each(|seed| kill_again_and_again(seed, 30, 60, 20_000));
 }
+
+#[test]
+fn number_that_was_lost_is_there_again_once_the_store_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    fill(&*store, 0..2).unwrap();
+    store.close().unwrap();
+    let older = fs::read(dir.path().join(FILE)).unwrap();
+    let store = open(dir.path()).unwrap();
+    fill(&*store, 2..3).unwrap();
+    store.close().unwrap();
+    // As after a power cut.
+    fs::write(dir.path().join(NUMBER), []).unwrap();
+    drop(open(dir.path()).unwrap());
+    // One frame was in the log, and closing has cleared it.
+    fs::write(dir.path().join(FILE), older).unwrap();
+    LOG.iter().for_each(|log| fs::write(dir.path().join(log), []).unwrap());
+    let message = format!("{:#}", open(dir.path()).unwrap_err());
+    assert!(message.contains("lacks the last 1 of 3 commits"), "{message}");
+}

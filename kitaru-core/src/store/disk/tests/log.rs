@@ -399,3 +399,19 @@ fn segment_that_was_not_filled_does_not_grow_when_the_store_is_closed() {
     let grows = |event: &DiskEvent| matches!(event, DiskEvent::Length(file, bytes) if *file != STORE && *bytes as u64 > SMALL.least);
     assert!(!disk.events().iter().any(grows), "a segment grows, and is cut again");
 }
+
+#[test]
+fn epoch_ends_where_the_rows_of_the_next_commit_are_torn() {
+    let disk = Platter::default();
+    let store = disk.store().unwrap();
+    fill(&store, 0..1).unwrap();
+    let (mut files, _) = disk.files();
+    let bytes = frame::read(&files[FILES[0]]).unwrap().bytes;
+    // All of it but its last bytes.
+    files[FILES[0]][bytes - 10..bytes].fill(0);
+    let torn = Platter::of((files, Vec::new()));
+    let store = Arc::new(torn.store().unwrap());
+    assert_eq!(found(&store), [] as [u64; 0]);
+    fill(&*store, 1..2).unwrap();
+    assert_eq!(epochs(&torn.events()), [2]);
+}
