@@ -415,3 +415,31 @@ fn epoch_ends_where_the_rows_of_the_next_commit_are_torn() {
     fill(&*store, 1..2).unwrap();
     assert_eq!(epochs(&torn.events()), [2]);
 }
+
+#[test]
+fn scan_begins_with_rows_in_memory_and_in_redb_of_one_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let (done, committed) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                let at_least = committed.load(Ordering::SeqCst);
+                let mut seen = 0;
+                let mut visit = |_: &[u8], _: &[u8]| {
+                    seen += 1;
+                    ControlFlow::Continue(())
+                };
+                store.scan(Table::Aside, (Bound::Unbounded, Bound::Unbounded), Order::Ascending, &mut visit).unwrap();
+                assert!(seen >= at_least, "{seen} rows of {at_least} are shown");
+            }
+        });
+        // Few commits fill a segment.
+        for n in 0..200u64 {
+            let row = Row { table: Table::Aside, key: n.to_be_bytes().into(), value: Some(vec![1; 50_000]) };
+            store.commit(vec![row]).unwrap();
+            committed.store(n + 1, Ordering::SeqCst);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}
