@@ -2,7 +2,8 @@
 //! written, all of it, or in an error that says what is wrong; redb's panics do not get out, and it ends the process only
 //! at bytes that are listed.
 //!
-//! `KITARU_DAMAGE=all` tries every byte and every length; a sample of them otherwise.
+//! `KITARU_DAMAGE=all` tries every byte and every length; a sample of them otherwise. What is read of a log is tried in `tail` at
+//! every bit and every length.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -176,7 +176,7 @@ fn store_whose_file_is_opened_again_and_again_is_never_said_to_be_closed() {
             }
         });
         let readers: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| (0..300).filter(|_| store.shared.redb.snapshot().is_err()).count()))
+            .map(|_| scope.spawn(|| (0..20_000).filter(|_| store.shared.redb.snapshot().is_err()).count()))
             .collect();
         let refused: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
         done.store(true, std::sync::atomic::Ordering::SeqCst);
