@@ -193,6 +193,17 @@ fn sync_parent(dir: &Path) -> io::Result<()> {
     }
 }
 
+fn not_regular(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+pub(super) fn kind_of(why: &io::Error) -> Kind {
+    match why.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::StorageFull,
+        _ => Kind::Store,
+    }
+}
+
 /// The folders that a test has synced.
 #[cfg(test)]
 pub(super) mod synced {
@@ -210,16 +221,5 @@ pub(super) mod synced {
     /// Those that this thread has synced since it asked last.
     pub(in crate::store) fn take() -> Vec<PathBuf> {
         SYNCED.take()
-    }
-}
-
-fn not_regular(why: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, why)
-}
-
-pub(super) fn kind_of(why: &io::Error) -> Kind {
-    match why.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::StorageFull,
-        _ => Kind::Store,
     }
 }

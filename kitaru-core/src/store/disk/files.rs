@@ -46,8 +46,7 @@ impl Files {
     /// Finds the redb file, or makes it and the log where there is no store yet.
     pub(super) fn find_or_make(folder: Folder) -> Result<Self, Error> {
         match is_there(&folder)? {
-            // The process that made it may have died before its name was durable.
-            FolderContent::Store => folder.sync().map_err(|why| unusable(&folder, why))?,
+            FolderContent::Store => {}
             FolderContent::Nothing => make(&folder)?,
             FolderContent::Remains(name) => return Err(missing(&folder, name)),
         }
@@ -94,6 +93,11 @@ impl Files {
         let mut file = self.folder.file(FILE, presence).map_err(|why| unusable(&self.folder, why))?;
         check_magic(&mut file, &self.name())?;
         Ok(file)
+    }
+
+    /// Makes the names of the files durable.
+    pub(super) fn sync_names(&self) -> Result<(), Error> {
+        self.folder.sync().map_err(|why| unusable(&self.folder, why))
     }
 
     /// Opens the log.
@@ -256,9 +260,8 @@ fn make(folder: &Folder) -> Result<(), Error> {
     make_log(folder)?;
     // The log is durable before the name of the store: one without the other is refused.
     folder.sync().map_err(made)?;
-    folder.rename(UNFINISHED, FILE).map_err(made)?;
-    // The names are durable only with their folder.
-    folder.sync().map_err(made)
+    // An opening makes this name durable, before there is a commit.
+    folder.rename(UNFINISHED, FILE).map_err(made)
 }
 
 fn unusable(folder: &Folder, why: io::Error) -> Error {

@@ -68,7 +68,14 @@ impl Disk {
         let acknowledged = Acknowledged::beside(files.folder(), FilePresence::Optional)?;
         let (database, name) = (files.open()?, files.name());
         let admitted = (|| match marked(&database, &name)? {
-            Marked::Logged(mark) => Ok((files.open_log()?, mark)),
+            Marked::Logged(mark) => {
+                let segments = files.open_log()?;
+                // The process that made it may have died before its names were durable. One that has made commits did this.
+                if mark.sequence == 0 {
+                    files.sync_names()?;
+                }
+                Ok((segments, mark))
+            }
             Marked::Unlogged { sequence } => {
                 acknowledged.check(sequence, &name)?;
                 upgrade(&database, sequence, || files.make_log())
@@ -251,9 +258,9 @@ fn reopener(files: Arc<Files>, mark: Mark, flushed: Arc<AtomicU64>) -> Opener {
 /// Refuses a file that is another store's, or has gone back behind the commit `flushed`.
 pub(super) fn admit(database: &Database, name: &str, mark: &Mark, flushed: u64) -> Result<(), Error> {
     match marked(database, name)? {
-        Marked::Logged(found) if found.store == mark.store && found.sequence == flushed => Ok(()),
-        // A commit whose last sync failed is in the file all the same. It must not be seen before it is durable.
-        Marked::Logged(found) if found.store == mark.store && found.sequence > flushed => raise(database, &found),
+        // More than `flushed` is a commit whose last sync failed. redb syncs a file that it opens after a failure, before
+        // anybody reads it.
+        Marked::Logged(found) if found.store == mark.store && found.sequence >= flushed => Ok(()),
         found => {
             let why = format!("redb had commit {flushed}, and has {found:?} when its file is opened again");
             Err(damaged(Error::msg(why)))
