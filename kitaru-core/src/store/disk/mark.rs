@@ -6,7 +6,7 @@ use ::redb::{ReadableTable, StorageError};
 use crate::entropy;
 use crate::store::{Table, seal};
 
-/// More commits than a store sees in any time: a number that is not below is damaged.
+/// No store makes so many commits: a number that is not below this is damaged.
 pub(super) const MOST_COMMITS: u64 = 1 << 62;
 
 /// The identity of a store, under any name of its folder. A copy of a store has the same.
@@ -16,12 +16,12 @@ pub(super) type StoreId = [u8; 16];
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Mark {
     pub(super) store: StoreId,
-    /// Which of the logs that the store has had. A log ends, and another one begins, when a sync has failed, and when its
-    /// tail has been replayed. What an ended log holds counts no more.
+    /// Which of the logs that the store has had. A log ends, and another one begins, when a sync has failed, when its
+    /// tail has been replayed, and when it ends with a torn commit. What an ended log holds counts no more.
     pub(super) epoch: u64,
     /// The number of the last commit, from 1 in their order.
     pub(super) sequence: u64,
-    /// Over all frames of the epoch up to that commit: two copies of one store that went different ways differ in it.
+    /// Over all commits up to that one, in every epoch: two copies of one store that went different ways differ in it.
     pub(super) hash: u64,
 }
 

@@ -42,7 +42,7 @@ impl Default for OpenOptions {
 /// What a store is made of, wherever its files are.
 pub(super) struct StoreParts {
     pub(super) redb: Redb,
-    /// The number below which no commit of redb is when its file is opened again.
+    /// The last commit that redb is known to have. Its file has no fewer when it is opened again.
     pub(super) flushed: Arc<AtomicU64>,
     pub(super) mark: Mark,
     pub(super) segments: [Segment; 2],
@@ -272,7 +272,16 @@ pub(super) fn admit(database: &Database, name: &str, mark: &Mark, flushed: u64) 
 fn mismatched(mismatch: LogMismatch, store: &str) -> Error {
     let [first, second] = files::LOG;
     let what = match mismatch {
-        LogMismatch::OtherStore => "its log is another store's".to_owned(),
+        LogMismatch::OtherStore { segment } => {
+            // The other one may be this store's.
+            let log = files::LOG[segment];
+            return cannot!(
+                Kind::Store,
+                "open the store {store}",
+                "{log} is another store's",
+                "restore its folder, or make {log} an empty file and lose its commits"
+            );
+        }
         LogMismatch::Behind { redb, log } => format!("it ends with commit {redb}, its log continues with {log}"),
         LogMismatch::Forked { sequence } => format!("its log is of another copy since commit {sequence}"),
         LogMismatch::Damaged { after } => format!("its log is damaged at commit {}", after + 1),

@@ -130,15 +130,14 @@ impl<'a> OverlayRows<'a> {
         {
             let tables = self.overlay.tables.read().unwrap_or_else(PoisonError::into_inner);
             let range = (from.as_ref().map(RowKey::as_bytes), to.as_ref().map(RowKey::as_bytes));
-            let rows = tables[self.table as usize].range::<[u8], _>(range);
+            let mut rows = tables[self.table as usize].range::<[u8], _>(range);
             let mut copy = |(key, version): (&RowKey, &Version)| {
-                // One that came later than the scan is not there for it.
+                // A row of which all versions are newer than the scan is not there for it.
                 if let Some(value) = version.at(self.at) {
                     self.chunk.push_back((key.clone(), value.clone()));
                 }
                 self.chunk.len() == CHUNK
             };
-            let mut rows = rows;
             let is_full = match self.order {
                 Order::Ascending => rows.any(&mut copy),
                 Order::Descending => rows.rev().any(&mut copy),

@@ -21,8 +21,8 @@ pub(super) struct Tail {
 /// Why a log and a redb file do not belong together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum LogMismatch {
-    /// The log is another store's.
-    OtherStore,
+    /// This segment of the log is another store's.
+    OtherStore { segment: usize },
     /// The log continues later than redb and the rest of the log end: one of the files is older.
     Behind { redb: u64, log: u64 },
     /// The log and redb are of copies of one store that went different ways.
@@ -36,7 +36,7 @@ pub(super) enum LogMismatch {
 /// A frame that is torn ends the log: its commit was never acknowledged. That it is the last one is checked by looking for
 /// whole frames behind it.
 pub(super) fn read(mark: &Mark, segments: [&[u8]; 2]) -> Result<Tail, LogMismatch> {
-    let mut runs = [run(mark, segments[0])?, run(mark, segments[1])?];
+    let mut runs = [run(mark, segments, 0)?, run(mark, segments, 1)?];
     let newest = |run: &FrameRun<'_>| run.frames.last().map_or(0, |frame| frame.header.sequence);
     runs.sort_by_key(newest);
     let mut tail = Tail { commits: Vec::new(), mark: *mark, is_torn: false };
@@ -88,12 +88,12 @@ struct FrameRun<'a> {
     rest: &'a [u8],
 }
 
-fn run<'a>(mark: &Mark, segment: &'a [u8]) -> Result<FrameRun<'a>, LogMismatch> {
-    let mut run = FrameRun { frames: Vec::new(), rest: segment };
+fn run<'a>(mark: &Mark, segments: [&'a [u8]; 2], segment: usize) -> Result<FrameRun<'a>, LogMismatch> {
+    let mut run = FrameRun { frames: Vec::new(), rest: segments[segment] };
     while let Some(frame) = frame::read(run.rest) {
         let header = frame.header;
         if header.store != mark.store {
-            return Err(LogMismatch::OtherStore);
+            return Err(LogMismatch::OtherStore { segment });
         }
         if header.epoch > mark.epoch || header.sequence >= MOST_COMMITS {
             return Err(LogMismatch::Behind { redb: mark.sequence, log: header.sequence });
@@ -220,7 +220,9 @@ mod tests {
     #[test]
     fn log_of_another_store_is_refused() {
         let (frames, _) = frames(Mark { store: [8; 16], ..START }, 2);
-        assert_eq!(sequences(&START, &segment(&[]), &segment(&frames)), Err(LogMismatch::OtherStore));
+        let (own, theirs) = (segment(&[]), segment(&frames));
+        assert_eq!(sequences(&START, &own, &theirs), Err(LogMismatch::OtherStore { segment: 1 }));
+        assert_eq!(sequences(&START, &theirs, &own), Err(LogMismatch::OtherStore { segment: 0 }));
     }
 
     #[test]
@@ -258,5 +260,32 @@ mod tests {
         torn[end - 30..].fill(0);
         assert!(is_torn(&START, &torn) && is_torn(&marks[1], &torn));
         assert!(!is_torn(&marks[1].next_epoch(), &torn));
+    }
+
+    #[test]
+    fn log_with_any_bit_flipped_or_cut_at_any_length_is_refused_or_read_up_to_there() {
+        let (frames, marks) = frames(START, 6);
+        let whole = [segment(&frames[..3])[..512].to_vec(), segment(&frames[3..])[..512].to_vec()];
+        for mark in [START, marks[1], marks[4]] {
+            let commits = |log: &[Vec<u8>; 2]| read(&mark, [&log[0], &log[1]]).map(|tail| tail.commits);
+            let expected = commits(&whole).unwrap();
+            let check = |log: &[Vec<u8>; 2], what: &str| match commits(log) {
+                Ok(found) => assert!(expected.starts_with(&found), "{what}: {found:?}"),
+                Err(LogMismatch::Damaged { .. } | LogMismatch::Behind { .. }) => {}
+                Err(other) => panic!("{what}: {other:?}"),
+            };
+            for file in [0, 1] {
+                for bit in 0..whole[file].len() * 8 {
+                    let mut damaged = whole.clone();
+                    damaged[file][bit / 8] ^= 1 << (bit % 8);
+                    check(&damaged, &format!("bit {bit} of segment {file}"));
+                }
+                for length in 0..whole[file].len() {
+                    let mut damaged = whole.clone();
+                    damaged[file].truncate(length);
+                    check(&damaged, &format!("segment {file} cut at {length}"));
+                }
+            }
+        }
     }
 }

@@ -223,7 +223,10 @@ fn log_of_another_store_is_refused_and_nothing_is_changed() {
     let theirs = fs::read(other.path().join(LOG[0])).unwrap();
     fs::write(one.path().join(LOG[0]), &theirs).unwrap();
     let message = format!("{:#}", open(one.path()).unwrap_err());
-    assert!(message.contains("is another store's") && message.contains("restore its folder"), "{message}");
+    for part in ["store.log.0 is another store's", "restore its folder", "or make store.log.0 an empty file"] {
+        assert!(message.contains(part), "{message} lacks {part}");
+    }
+    assert!(!message.contains(LOG[1]), "the good one stays: {message}");
     assert!(fs::read(one.path().join(LOG[0])).unwrap() == theirs, "the log is left as it is");
     // With its own log back, the store lacks nothing.
     fs::write(one.path().join(LOG[0]), own).unwrap();
