@@ -218,7 +218,7 @@ impl Disk {
     /// Ends a log of which it is not known what a failed sync has left.
     fn begin_epoch(&self, log: &mut Log) -> Result<(), Error> {
         self.caught_up()?;
-        // A large commit that failed may be in redb all the same. Readers may have seen it, so it stays, with its number.
+        // A large commit that failed may be in redb nevertheless. Readers may have seen it, so it stays, with its number.
         let found = self.shared.redb.mark()?;
         if found.sequence > log.mark.sequence {
             self.shared.view_mut().last = found.sequence;

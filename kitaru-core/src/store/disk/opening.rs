@@ -146,7 +146,7 @@ impl Disk {
     /// A store of which the files are there, after its log is replayed. It has no thread yet: redb catches up while a commit
     /// waits for it.
     pub(super) fn of(parts: StoreParts) -> Result<Self, Error> {
-        // The lock first, so that an error drops it last: whoever waits for it must not find redb's file held.
+        // The lock first, so that an error drops it last: a process that waits for it must not find redb's file held.
         let StoreParts { lock, redb, flushed, mut mark, segments, acknowledged, files, name } = parts;
         let read = |segment: &Segment| segment.read().map_err(failed);
         let (first, second) = (read(&segments[0])?, read(&segments[1])?);
@@ -259,7 +259,7 @@ fn reopener(files: Arc<Files>, mark: Mark, flushed: Arc<AtomicU64>) -> Opener {
 pub(super) fn admit(database: &Database, name: &str, mark: &Mark, flushed: u64) -> Result<(), Error> {
     match marked(database, name)? {
         // More than `flushed` is a commit whose last sync failed. redb syncs a file that it opens after a failure, before
-        // anybody reads it.
+        // it is read.
         Marked::Logged(found) if found.store == mark.store && found.sequence >= flushed => Ok(()),
         found => {
             let why = format!("redb had commit {flushed}, and has {found:?} when its file is opened again");

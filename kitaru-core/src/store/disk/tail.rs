@@ -244,7 +244,7 @@ mod tests {
             let forked = sequences(&mark, &segment(&theirs[..last]), &segment(&[]));
             assert_eq!(forked, Err(LogMismatch::Forked { sequence: mark.sequence }));
         }
-        // Its own is no other way.
+        // Its own log went the same way.
         let (mut own, _) = frames(START, 3);
         own[0][..64].fill(0);
         assert_eq!(sequences(&marks[2], &segment(&own), &segment(&[])), Ok(vec![]));

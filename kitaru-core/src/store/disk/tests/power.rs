@@ -268,7 +268,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_no_commit_half_don
 }
 
 #[test]
-fn power_cut_after_a_failed_sync_of_the_log_loses_nothing_and_brings_no_failed_commit_back() {
+fn power_cut_after_failed_syncs_loses_nothing_and_brings_no_failed_commit_back() {
     let empty = empty();
     let mut tried = 0;
     for seed in seeds(2) {
