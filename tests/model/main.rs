@@ -35,6 +35,7 @@ mod glances;
 mod handles;
 mod identity;
 mod indexes;
+mod joining;
 mod keeping;
 mod kept;
 mod keys;

@@ -264,15 +264,14 @@ impl WaitBody for Awaiting {
             context.leave_with(Exit::Fault(closed()));
             return Due::At(0);
         };
-        let came: Coming<ChildResult> = match executions.launch(request) {
-            Ok(child) if self.wish == ChildWish::Start => {
-                Box::pin(async move { child.recorded().await.map(|()| Arc::new(started())) })
-            }
-            Ok(child) => {
+        let launched = executions.launch(request);
+        let came: Coming<ChildResult> = match self.wish {
+            ChildWish::Start => Box::pin(async move { launched.await?.recorded().await.map(|()| Arc::new(started())) }),
+            ChildWish::Outcome => {
                 let parent = parent.expect("what is launched here has a parent");
-                Box::pin(Self::came(child, context.clone(), site.slot, parent))
+                let (context, slot) = (context.clone(), site.slot);
+                Box::pin(async move { Self::came(launched.await?, context, slot, parent).await })
             }
-            Err(error) => Box::pin(std::future::ready(Err(error))),
         };
         self.running = Some(RunningChild { context: context.clone(), came });
         // The parent stays in memory until the child is parked.

@@ -413,7 +413,7 @@ impl<R> Made<R> {
             None => implicit::kitaru().await?,
         };
         check(&request, kitaru.inner.runtime.max_outcome_bytes)?;
-        let (execution, active) = kitaru.inner.launch(request)?;
+        let (execution, active) = kitaru.inner.launch(request)?.settled().await?;
         Ok((kitaru, execution, active))
     }
 }

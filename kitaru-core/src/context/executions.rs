@@ -17,8 +17,8 @@ pub(crate) type Coming<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The executions of a store.
 pub(crate) trait Executions: Send + Sync {
-    /// Joins the execution that a request identifies, or starts a task for it.
-    fn launch(self: Arc<Self>, request: Request) -> Result<Arc<dyn Child>, Error>;
+    /// Joins the execution that a request identifies, or starts a task for it, before this is polled.
+    fn launch(self: Arc<Self>, request: Request) -> Coming<Result<Arc<dyn Child>, Error>>;
 
     /// Cancels an execution.
     fn cancel(self: Arc<Self>, execution: ExecutionId) -> Coming<Result<(), Error>>;

@@ -49,6 +49,8 @@ pub(crate) struct CallerView {
     /// None while the execution is being cancelled: its input does not matter then.
     pub(crate) input: Option<Key>,
     pub(crate) input_preview: String,
+    /// The request of the first caller has been compared with what is recorded.
+    decided: SetOnce<()>,
     /// The execution is in the store, or cannot be.
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
@@ -58,8 +60,8 @@ pub(crate) struct CallerView {
 
 impl CallerView {
     pub(crate) fn new(input: Option<Key>, input_preview: String) -> Self {
-        let (recorded, ended, parents) = (SetOnce::new(), SetOnce::new(), Mutex::default());
-        CallerView { input, input_preview, recorded, ended, parents }
+        let (decided, recorded, ended, parents) = (SetOnce::new(), SetOnce::new(), SetOnce::new(), Mutex::default());
+        CallerView { input, input_preview, decided, recorded, ended, parents }
     }
 
     /// Of a recorded execution.
@@ -90,6 +92,27 @@ impl CallerView {
     /// Publishes that the execution is in the store, or why it cannot be. The first message stays.
     pub(crate) fn record(&self, recorded: Result<(), Error>) {
         let _ = self.recorded.set(recorded);
+        self.decide();
+    }
+
+    /// Publishes that the request of the first caller was carried out, or is about to be, or was refused.
+    pub(crate) fn decide(&self) {
+        let _ = self.decided.set(());
+    }
+
+    /// Whether the request of the first caller is known to fit what is recorded, or was refused.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.decided.initialized()
+    }
+
+    /// Waits until that is known. True if the request was refused: other requests need not be. Its task has ended then.
+    pub(crate) async fn is_refused(&self) -> bool {
+        self.decided.wait().await;
+        let is_refused = matches!(self.recorded.get(), Some(Err(error)) if !error.is_store() && !error.is_closed());
+        if is_refused {
+            self.ended.wait().await;
+        }
+        is_refused
     }
 
     /// Publishes how the execution ended. The first message stays.

@@ -22,9 +22,13 @@ struct AwaitedChild {
 }
 
 impl Executions for Engine {
-    fn launch(self: Arc<Self>, request: Request) -> Result<Arc<dyn Child>, Error> {
-        let (execution, active) = Engine::launch(&self, request)?;
-        Ok(Arc::new(AwaitedChild { engine: self, execution, active }))
+    fn launch(self: Arc<Self>, request: Request) -> Coming<Result<Arc<dyn Child>, Error>> {
+        let launched = Engine::launch(&self, request);
+        Box::pin(async move {
+            let (execution, active) = launched?.settled().await?;
+            let child: Arc<dyn Child> = Arc::new(AwaitedChild { engine: self, execution, active });
+            Ok(child)
+        })
     }
 
     fn cancel(self: Arc<Self>, execution: ExecutionId) -> Coming<Result<(), Error>> {

@@ -21,7 +21,7 @@ impl Engine {
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
         let mut given_up = 0;
         loop {
-            let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel))?;
+            let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel))?.settled().await?;
             // It has no effect on an attempt that exists only to cancel.
             if !active.cancel() {
                 // The flow was parked in the meantime.
@@ -43,7 +43,7 @@ impl Engine {
 
     /// Ends an execution without its undo.
     pub(crate) async fn abandon(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
-        let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon))?;
+        let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon))?.settled().await?;
         is_cancelled(active.ended().await, &execution)
     }
 }

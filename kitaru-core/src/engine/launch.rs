@@ -25,21 +25,59 @@ use crate::log;
 use crate::machine::{Ask, Cause, Due, LossEffect, ParkEffect, SeatCall, TaskId, Wakes};
 use crate::request::{FlowBody, Request};
 
+/// A request on its way.
+pub(crate) struct Launched {
+    engine: Arc<Engine>,
+    execution: ExecutionId,
+    awaited: Awaited,
+    /// The request, if another one has the seat of its execution, and may be refused.
+    behind: Option<LaunchedBehind>,
+}
+
+struct LaunchedBehind {
+    request: Box<Request>,
+    /// Whether its input is another than that of the request before it, of which it is not known whether it is the recorded one.
+    differs: bool,
+}
+
+impl Launched {
+    /// Waits until the request has an execution that it may wait for. A request that was refused refuses none behind it.
+    pub(crate) async fn settled(self) -> Result<(ExecutionId, Awaited), Error> {
+        let mut launched = self;
+        while let Some(LaunchedBehind { request, differs }) = launched.behind.take() {
+            if !launched.awaited.is_refused().await && !differs {
+                break;
+            }
+            launched = launched.engine.launch(*request)?;
+        }
+        Ok((launched.execution, launched.awaited))
+    }
+}
+
 impl Engine {
     /// Makes sure that a task drives the execution of a request. The execution may not be in the store yet.
-    pub(crate) fn launch(self: &Arc<Self>, request: Request) -> Result<(ExecutionId, Awaited), Error> {
+    pub(crate) fn launch(self: &Arc<Self>, request: Request) -> Result<Launched, Error> {
         self.check_open()?;
         let id = request.id.clone().unwrap_or_else(|| request.input.digest.hex());
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         let (call, input) = (call(request.ask), request.input_digest());
+        let mut differs = false;
         let admits = |known: &CallerView| match (known.input, input) {
             (Some(known), Some(asked)) if known == asked || request.ask == Ask::Fresh => Ok(()),
+            (Some(_), Some(_)) if !known.is_decided() => {
+                differs = true;
+                Ok(())
+            }
             (Some(_), Some(_)) => Err(planning::other_input(&execution, &known.input_preview, &request.input.preview)),
             _ => Ok(()),
         };
         let learns = || CallerView::new(input, request.input.preview.clone());
-        let active = match self.registry.call(&execution, call, admits, learns)? {
-            Seating::Driven(active) => return Ok((execution.clone(), self.registry.joins(&execution, &active))),
+        let (awaited, behind) = match self.registry.call(&execution, call, admits, learns)? {
+            Seating::Driven(active) => {
+                let is_behind = differs || !active.is_decided();
+                let behind = is_behind.then(|| LaunchedBehind { request: Box::new(request), differs });
+                (self.registry.joins(&execution, &active), behind)
+            }
             Seating::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
             Seating::Seat { seated, task, replaces } => {
                 if let Some(older) = replaces {
@@ -47,10 +85,10 @@ impl Engine {
                 }
                 let awaited = self.registry.joins(&execution, &seated);
                 self.drive(&execution, (seated, task), request, None);
-                awaited
+                (awaited, None)
             }
         };
-        Ok((execution, active))
+        Ok(Launched { engine: self.clone(), execution, awaited, behind })
     }
 
     /// Resumes an execution without a caller, if no task drives it. A task that drives it receives the wake-up.
@@ -125,6 +163,9 @@ impl Task {
             if !self.active.confirm(self.id) {
                 // Another task has taken the seat.
                 return;
+            }
+            if plan.is_ok() {
+                self.active.decide();
             }
             match (self.carry_out(plan, request).await, meta) {
                 (Ended::ContinuedAsNew { journal, start_at_ms: None }, Some(meta)) => {

@@ -31,7 +31,7 @@ impl Engine {
             found => return Err(cannot_resume(&execution, found.map(|(_, status)| status))),
         };
         let request = Request { ask: Ask::Resume, forget, ..Request::resuming(meta, &stored) };
-        let (_, active) = self.launch(request)?;
+        let (_, active) = self.launch(request)?.settled().await?;
         active.recorded().await
     }
 }
