@@ -74,6 +74,28 @@ async fn cancelled_execution_that_waited_ignores_its_timer() {
 }
 
 #[tokio::test]
+async fn execution_whose_flow_the_program_lacks_is_cancelled_only_without_its_undo() {
+    let (kitaru, dir) = crate::support::disk().await;
+    let books = dynamic::flow("books").run(|| async {
+        dynamic::checkpoint("room").run(|| async { Ok::<_, Error>(7) }).await?;
+        std::future::pending::<Result<(), Error>>().await
+    });
+    drop(books.id("job").on(&kitaru).start().await.unwrap());
+    while kitaru.execution(("books", "job")).await.unwrap().unwrap().records().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+
+    let kitaru = crate::support::reopen(&dir).await;
+    let error = kitaru.cancel(("books", "job")).await.unwrap_err();
+    assert!(error.is_misuse() && error.to_string().contains("lacks its flow"), "{error}");
+    assert_eq!(kitaru.execution(("books", "job")).await.unwrap().unwrap().status(), Status::Interrupted);
+    kitaru.cancel(("books", "job")).without_undo().await.unwrap();
+    let found = kitaru.execution(("books", "job")).await.unwrap().unwrap();
+    assert_eq!((found.status(), found.undo_skipped()), (Status::Cancelled, true));
+}
+
+#[tokio::test]
 async fn interrupted_or_failed_execution_can_be_cancelled_and_a_completed_one_cannot() {
     let (kitaru, dir) = crate::support::disk().await;
     let failing = dynamic::flow("fails").run(|| async { Err::<(), _>(Error::msg("no")) });

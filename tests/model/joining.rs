@@ -51,7 +51,8 @@ async fn refused_request_refuses_no_request_behind_it() {
         kitaru.resume(("never_works", "failed")).forget("nothing").into_future(),
         kitaru.cancel(("never_works", "failed")).into_future()
     );
-    assert!(resumed.unwrap_err().to_string().contains("`nothing`"));
+    // Whichever is first: the one has no such record, or the other has cancelled it.
+    resumed.unwrap_err();
     cancelled.unwrap();
     kitaru.close().await.unwrap();
 }

@@ -59,8 +59,8 @@ pub struct CancelRequest {
 }
 
 impl CancelRequest {
-    /// Ends the execution without undoing its work. It is the way out if the flow's own code crashes the process, so that a
-    /// replay cannot find the undo steps. [`Execution::undo_skipped`](crate::Execution::undo_skipped) records that permanently.
+    /// Ends the execution without undoing its work. It is the way out if the flow's own code crashes the process, or this program
+    /// lacks the flow, so that a replay cannot find the undo steps. [`Execution::undo_skipped`](crate::Execution::undo_skipped) records that permanently.
     /// Refused for an execution that is running in this process, which can be cancelled with its undo.
     ///
     /// # Examples
@@ -86,7 +86,7 @@ impl IntoFuture for CancelRequest {
         Box::pin(async move {
             match self.ask {
                 Ask::Abandon => self.inner.abandon(self.execution?).await,
-                _ => self.inner.cancel(self.execution?).await,
+                _ => self.inner.cancel_with_undo(self.execution?).await,
             }
         })
     }

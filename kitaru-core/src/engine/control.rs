@@ -14,10 +14,37 @@ use crate::request::Request;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{EndFrame, Frame, NotUndone, Status};
-use crate::ledger::{ClaimedGeneration, Stored, UnattendedEnd};
+use crate::ledger::{ClaimedGeneration, Stored, UnattendedEnd, blocking};
+use crate::program;
 use crate::runtime::Runtime;
 
 impl Engine {
+    /// As [`cancel`](Self::cancel), for a person: undo steps that this program cannot find are not skipped.
+    pub(crate) async fn cancel_with_undo(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
+        if program::find(&execution.flow).is_none() && self.registry.driven(&execution).is_none() {
+            let (engine, wanted) = (self.clone(), execution.clone());
+            let may_have_undo = blocking(move || {
+                let archive = &engine.runtime.archive;
+                let Some(stored) = archive.newest(&wanted)? else { return Ok(false) };
+                // The work of a failed one is undone already.
+                let is_under_way = matches!(
+                    stored.state.status,
+                    Status::Running | Status::Interrupted | Status::Waiting | Status::Stuck
+                );
+                Ok::<_, Error>(is_under_way && archive.next_seq(&stored)? > Seq(1))
+            });
+            if may_have_undo.await?? {
+                return Err(cannot!(
+                    Kind::Misuse,
+                    "cancel execution {execution}",
+                    "this program lacks its flow, and its undo",
+                    "start one that has it, or use .without_undo()"
+                ));
+            }
+        }
+        self.cancel(execution).await
+    }
+
     pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
         let mut given_up = 0;
         loop {
