@@ -138,9 +138,9 @@ async fn flows_and_checkpoints_log_their_steps_in_the_terms_of_the_interface() {
             "INFO Checkpoint `fetch` started.",
             "INFO Checkpoint `fetch` finished in …s.",
             "INFO Checkpoint `print` started.",
-            "WARN Checkpoint `print` failed (try 1 of 2), trying again in …s: no paper",
-            "WARN Checkpoint `print` failed in …s: no paper",
-            "ERROR Flow `told` failed in …s: no paper",
+            "WARN Checkpoint `print` failed (try 1 of 2), trying again in …s (execution `job-42` of flow `told`): no paper",
+            "WARN Checkpoint `print` failed in …s (execution `job-42` of flow `told`): no paper",
+            "ERROR Flow `told` failed in …s (execution `job-42`): no paper",
         ]
     );
 
@@ -272,7 +272,7 @@ async fn sensitive_values_are_in_no_log_line() {
     let lines = Lines::read();
     signs("hunter2".into()).id("job").on(&kitaru).await.unwrap();
     let said = lines.take().join("\n");
-    assert!(said.contains("Checkpoint `sign` failed in …s: (sensitive)"), "{said}");
+    assert!(said.contains("Checkpoint `sign` failed in …s (execution `job` of flow `signs`): (sensitive)"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
     let execution = kitaru.execution(("signs", "job")).await.unwrap().unwrap();
     for record in execution.records() {

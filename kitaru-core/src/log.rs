@@ -71,8 +71,19 @@ pub(crate) fn checkpoint_finished(name: &str, took: Duration, summary: Option<&s
     info!(target: TARGET, "Checkpoint `{name}` finished in {}{}.", Took(took), SummaryText(summary));
 }
 
-pub(crate) fn checkpoint_failed(name: &str, took: Duration, sensitivity: Sensitivity, error: &Error) {
-    warn!(target: TARGET, "Checkpoint `{name}` failed in {}: {}", Took(took), ShownError(sensitivity, error));
+pub(crate) fn checkpoint_failed(
+    execution: &ExecutionId,
+    name: &str,
+    took: Duration,
+    sensitivity: Sensitivity,
+    error: &Error,
+) {
+    warn!(
+        target: TARGET,
+        "Checkpoint `{name}` failed in {} (execution {execution}): {}",
+        Took(took),
+        ShownError(sensitivity, error)
+    );
 }
 
 pub(crate) fn checkpoint_cached(name: &str, summary: Option<&str>, other_code: bool) {
@@ -165,6 +176,7 @@ pub(crate) fn gave_up(error: &Error) {
 }
 
 pub(crate) fn trying_again(
+    execution: Option<&ExecutionId>,
     name: &str,
     failures: u32,
     retries: u32,
@@ -175,25 +187,30 @@ pub(crate) fn trying_again(
     let tries = u64::from(retries) + 1;
     warn!(
         target: TARGET,
-        "Checkpoint `{name}` failed (try {failures} of {tries}), trying again in {}: {}",
+        "Checkpoint `{name}` failed (try {failures} of {tries}), trying again in {}{}: {}",
         Took(pause),
+        OfExecution(execution),
         ShownError(sensitivity, error)
     );
 }
 
 /// The first wait is a warning: the cause may be a wrong address, not an outage.
 pub(crate) fn waits_out(
+    execution: Option<&ExecutionId>,
     name: &str,
     what: &str,
     failures: u32,
-    next: At,
-    pause: Duration,
+    (next, pause): (At, Duration),
     sensitivity: Sensitivity,
     error: &Error,
 ) {
     let (pause, error) = (Took(pause), ShownError(sensitivity, error));
     match failures {
-        1 => warn!(target: TARGET, "Checkpoint `{name}` waits for {what}: {error}, next try {next} (in {pause})"),
+        1 => warn!(
+            target: TARGET,
+            "Checkpoint `{name}` waits for {what}: {error}, next try {next} (in {pause}){}",
+            OfExecution(execution)
+        ),
         _ => info!(
             target: TARGET,
             "Checkpoint `{name}` waits for {what}: {error}, next try {next} (in {pause}, after {failures} tries)"
@@ -232,7 +249,10 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
         (Status::Cancelled, Some(error)) => {
             info!(target: TARGET, "Flow `{flow}` cancelled in {}: {error:#}", Took(took))
         }
-        (status, Some(error)) => error!(target: TARGET, "Flow `{flow}` {status} in {}: {error:#}", Took(took)),
+        (status, Some(error)) => {
+            let id = &attempt.execution.id;
+            error!(target: TARGET, "Flow `{flow}` {status} in {} (execution `{id}`): {error:#}", Took(took));
+        }
     }
 }
 
@@ -277,20 +297,20 @@ pub(crate) fn runs_behind_close(execution: &ExecutionId) {
 
 /// Without a new body the attempt could only have the same result as before.
 pub(crate) fn failed_again(attempt: &Attempt) {
+    let ExecutionId { flow, id } = &attempt.execution;
     warn!(
         target: TARGET,
-        "Flow `{}` failed on an error that an earlier attempt settled: its code went past the error, so every \
-         attempt gets it again. Kitaru::resume can forget it, and .fresh() starts over.",
-        attempt.execution.flow
+        "Flow `{flow}` failed on an error that an earlier attempt settled (execution `{id}`): its code went past the error, \
+         or it is the error of an at_most_once checkpoint. Every attempt gets it again, until Kitaru::resume forgets it."
     );
 }
 
 /// The work that an earlier attempt undid stays undone.
 pub(crate) fn undone_before(attempt: &Attempt) {
+    let ExecutionId { flow, id } = &attempt.execution;
     warn!(
         target: TARGET,
-        "Flow `{}` keeps its result: an earlier attempt undid its work. .fresh() starts over.",
-        attempt.execution.flow
+        "Flow `{flow}` keeps its result (execution `{id}`): an earlier attempt undid its work. .fresh() starts over."
     );
 }
 
@@ -335,6 +355,15 @@ impl fmt::Display for Ago {
             _ => (seconds / 86_400, "day"),
         };
         write!(f, "{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+    }
+}
+
+/// Where the checkpoint of a line is, if it is part of an execution.
+struct OfExecution<'a>(Option<&'a ExecutionId>);
+
+impl fmt::Display for OfExecution<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |execution| write!(f, " (execution {execution})"))
     }
 }
 

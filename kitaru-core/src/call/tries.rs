@@ -307,11 +307,23 @@ impl Tries {
             self.begun_ms = scope.clock.steady_ms();
         }
         self.failures += 1;
+        let context = scope.context();
+        let execution = context.as_ref().map(|context| &context.attempt.execution);
         match &options.outage {
             Some(outage) => {
-                log::waits_out(spec.shown(), &outage.what, self.failures, At(due_ms), pause, sensitivity, failure);
+                log::waits_out(
+                    execution,
+                    spec.shown(),
+                    &outage.what,
+                    self.failures,
+                    (At(due_ms), pause),
+                    sensitivity,
+                    failure,
+                );
             }
-            None => log::trying_again(spec.shown(), self.failures, options.retries, pause, sensitivity, failure),
+            None => {
+                log::trying_again(execution, spec.shown(), self.failures, options.retries, pause, sensitivity, failure)
+            }
         }
         if self.failed.len() == FailedTryFrame::MOST {
             self.failed.remove(0);

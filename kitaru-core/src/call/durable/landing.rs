@@ -51,7 +51,7 @@ impl<B: Body> Durable<B> {
 
     /// Logs the outcome, now that it is durable and the flow continues with it.
     pub(super) fn log_outcome(&self, name: &str, spec: &Spec, value: &Result<B::Output, Error>, how: How) {
-        let sensitivity = spec.meta().sensitivity;
+        let (sensitivity, execution) = (spec.meta().sensitivity, &self.context.attempt.execution);
         match (how, value) {
             (How::Interrupted, _) => {}
             (How::Resolved, _) => log::wait_over(name),
@@ -59,9 +59,9 @@ impl<B: Body> Durable<B> {
             // A child logs its own end.
             _ if spec.meta().effect == Effect::Child => {}
             (How::Recalled, _) => log::checkpoint_cached(name, Some("from a memo"), false),
-            (How::Ran(took), Err(error)) => log::checkpoint_failed(name, took, sensitivity, error),
+            (How::Ran(took), Err(error)) => log::checkpoint_failed(execution, name, took, sensitivity, error),
             (How::Ran(took), Ok(value)) => match B::failure(value) {
-                Some(error) => log::checkpoint_failed(name, took, sensitivity, &error),
+                Some(error) => log::checkpoint_failed(execution, name, took, sensitivity, &error),
                 None => log::checkpoint_finished(name, took, self.summary(value, Occasion::Finished).as_deref()),
             },
         }
