@@ -94,6 +94,7 @@ async fn at_most_once_call_that_diverges_from_an_intent_does_not_run_by_default(
     log("settles-page").say("2");
     let error = pays_a_page("settles".into()).id("job").on(&kitaru).await.unwrap_err();
     assert!(error.is_divergence() && error.to_string().contains("`amount` was 1 and is 2"), "{error}");
+    assert!(error.to_string().ends_with("with kitaru::patched(…)"), "a payment is not made again: {error}");
     assert_eq!(log("settles").take(), ["paid 1"], "nothing else was paid");
 
     log("settles_again-page").say("1");

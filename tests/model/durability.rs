@@ -41,6 +41,7 @@ async fn an_at_most_once_body_that_was_cut_off_is_not_run_again() {
     for _ in 0..2 {
         let error = pays("cut".into()).id("job").on(&kitaru).await.unwrap_err();
         assert!(error.is_interrupted() && error.to_string().contains("`charges`"), "{error}");
+        assert!(error.to_string().ends_with("use Kitaru::resume(…).forget(\"charges\")"), "{error}");
     }
     assert!(log("cut").take().is_empty());
     let execution = kitaru.execution(("pays", "job")).await.unwrap().unwrap();

@@ -60,8 +60,9 @@ pub(super) fn interrupted(name: &str, context: &Context) -> Error {
     let (name, execution) = (short(name), &context.attempt.execution);
     cannot!(
         Kind::Interrupted,
-        "run checkpoint `{name}` of execution {execution} again",
-        "it is at_most_once, and may have run"
+        "repeat at_most_once checkpoint `{name}` of execution {execution}",
+        "it may have run",
+        "find out, then use Kitaru::resume(…).forget(\"{name}\")"
     )
 }
 
@@ -72,11 +73,11 @@ pub(super) fn retried_at_most_once(name: &str) -> Error {
 
 pub(super) fn unreadable(name: &str, context: &Context, why: &crate::value::DecodeError) -> Error {
     let attempt = &context.attempt;
-    let (name, execution, generation) = (short(name), &attempt.execution, attempt.generation);
+    let (name, execution) = (short(name), &attempt.execution);
     cannot!(
         Kind::Stuck,
-        "read the record `{name}` of execution {execution}, generation {generation}",
+        "read record `{name}` of execution {execution}",
         "{why}",
-        "set a new version and codec = \"json\", or use .fresh()"
+        "restore its type and call Kitaru::resume, or set a new version and codec = \"json\""
     )
 }

@@ -50,6 +50,13 @@ impl<B: Body> Durable<B> {
                 "it diverged from `{record}`: {differing}",
                 "it runs again"
             ),
+            // A new run of it could repeat what must not happen twice.
+            OnDivergence::Fail if spec.meta().effect == Effect::AtMostOnce => cannot!(
+                Kind::Diverged,
+                "run checkpoint `{checkpoint}` of execution {execution}",
+                "it diverged from `{record}`: {differing}",
+                "keep the call of old executions with kitaru::patched(…)"
+            ),
             OnDivergence::Fail => cannot!(
                 Kind::Diverged,
                 "run checkpoint `{checkpoint}` of execution {execution}",
