@@ -115,6 +115,7 @@ async fn interrupted_or_failed_execution_can_be_cancelled_and_a_completed_one_ca
     }
     let error = kitaru.cancel(("done", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("is completed"), "{error}");
+    assert!(error.to_string().ends_with("look at its result"), "{error}");
     let error = kitaru.cancel(("absent", "job")).await.unwrap_err();
     assert!(error.is_misuse() && error.to_string().contains("the store has no execution"), "{error}");
     kitaru.close().await.unwrap();

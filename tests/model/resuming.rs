@@ -96,6 +96,11 @@ async fn person_forgets_all_after_a_record_and_its_work_runs_again() {
     assert_eq!(result, 103, "the signal is taken once more");
 }
 
+#[flow]
+async fn fails_bare() -> Result<u32, Error> {
+    Err(Error::msg("no"))
+}
+
 #[tokio::test]
 async fn resume_that_is_impossible_says_why_and_changes_nothing() {
     let (kitaru, _) = memory().await;
@@ -105,7 +110,13 @@ async fn resume_that_is_impossible_says_why_and_changes_nothing() {
     };
     refused(kitaru.resume(("goes_past", "absent")), "the store has no execution").await;
     dynamic::flow("own").run(|| async { Err::<(), _>(Error::msg("no")) }).id("job").on(&kitaru).await.unwrap_err();
-    refused(kitaru.resume(("own", "job")), "not a #[flow]").await;
+    refused(kitaru.resume(("own", "job")), "no such #[flow]").await;
+
+    fails_bare().id("job").on(&kitaru).await.unwrap_err();
+    refused(kitaru.resume(("fails_bare", "job")).forget("zzz"), "no record `zzz`, and no other; resume it without")
+        .await;
+    refused(kitaru.resume(("fails_bare", "job")).after("zzz"), "no record `zzz`, and no other; resume it without")
+        .await;
 
     let path = "resuming: refused";
     log(path).say("fail 2");
@@ -116,7 +127,7 @@ async fn resume_that_is_impossible_says_why_and_changes_nothing() {
     log(path).take();
     kitaru.resume(("goes_past", "job")).forget("step_2").await.unwrap();
     until_ended(&kitaru, "goes_past", "job", Status::Completed).await;
-    refused(kitaru.resume(("goes_past", "job")), "has ended").await;
+    refused(kitaru.resume(("goes_past", "job")), "has ended and is completed").await;
 
     let waits = asks_in_between("resuming: waits".into()).id("waits").on(&kitaru).start().await.unwrap();
     until_ended(&kitaru, "asks_in_between", "waits", Status::Waiting).await;

@@ -76,5 +76,10 @@ pub(super) fn recorded_end(archive: &Archive, stored: &Stored) -> Result<Option<
 }
 
 pub(super) fn unknown(execution: &ExecutionId) -> Error {
-    cannot!(Kind::Misuse, "continue", "the store has no execution {execution}", "call the flow to begin it")
+    cannot!(
+        Kind::Misuse,
+        "wait for execution {execution}",
+        "the store has no execution of this flow and id",
+        "call the flow, or look at Kitaru::executions"
+    )
 }

@@ -145,9 +145,14 @@ pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) ->
             Kind::Misuse,
             "cancel execution {execution}",
             "it is {status} and keeps its result",
-            "begin it again with .fresh()"
+            "look at its result"
         ),
-        None => cannot!(Kind::Misuse, "cancel", "the store has no execution {execution}", "look at Kitaru::executions"),
+        None => cannot!(
+            Kind::Misuse,
+            "cancel execution {execution}",
+            "the store has no execution of this flow and id",
+            "look at Kitaru::executions"
+        ),
     }
 }
 

@@ -9,16 +9,24 @@ use crate::shown::short;
 
 pub(crate) fn cannot_resume(execution: &ExecutionId, status: Option<Status>) -> Error {
     match status {
-        Some(Status::Completed | Status::Cancelled) => {
-            cannot!(Kind::Misuse, "resume execution {execution}", "it has ended", "begin it again with .fresh()")
-        }
+        Some(status @ (Status::Completed | Status::Cancelled)) => cannot!(
+            Kind::Misuse,
+            "resume execution {execution}",
+            "it has ended and is {status}",
+            "call its flow for its result"
+        ),
         Some(status) => cannot!(
             Kind::Misuse,
             "resume execution {execution}",
             "it is {status} and resumes by itself",
             "see Execution::waits and Execution::pauses"
         ),
-        None => cannot!(Kind::Misuse, "resume", "the store has no execution {execution}", "call the flow to begin it"),
+        None => cannot!(
+            Kind::Misuse,
+            "resume execution {execution}",
+            "the store has no execution of this flow and id",
+            "look at Kitaru::executions"
+        ),
     }
 }
 
@@ -48,12 +56,20 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
         // The latest record stands for the call.
         let Some(at) = journal.indices().rev().find(|at| named(at).is_some()) else {
             let (name, names) = (short(name), names(journal));
-            return Err(cannot!(
-                Kind::Misuse,
-                "resume execution {execution}",
-                "it has no record `{name}` to forget",
-                "its records are {names}"
-            ));
+            return Err(match &*names {
+                "" => cannot!(
+                    Kind::Misuse,
+                    "resume execution {execution}",
+                    "it has no record `{name}`, and no other",
+                    "resume it without .forget(…) and .after(…)"
+                ),
+                names => cannot!(
+                    Kind::Misuse,
+                    "resume execution {execution}",
+                    "it has no record `{name}`",
+                    "its records are {names}"
+                ),
+            });
         };
         let last = named(&at).map(|call| (call.key, call.occurrence));
         let mut calls = journal.indices().filter_map(|at| Some((at, named(&at)?)));

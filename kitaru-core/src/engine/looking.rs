@@ -93,7 +93,12 @@ impl Engine {
                 None => None,
             };
             let unknown = || {
-                cannot!(Kind::Misuse, "export", "the store has no execution {execution}", "look at Kitaru::executions")
+                cannot!(
+                    Kind::Misuse,
+                    "export execution {execution}",
+                    "the store has no execution of this flow and id",
+                    "look at Kitaru::executions"
+                )
             };
             let generation = generation.ok_or_else(unknown)?;
             History::of(&generation).map_err(|why| malformed(&generation.header.execution, "journal", why))
@@ -109,7 +114,12 @@ impl Engine {
             let archive = &self.runtime.archive;
             let stored = archive.newest(&execution)?;
             let stored = stored.ok_or_else(|| {
-                cannot!(Kind::Misuse, "watch", "the store has no execution {execution}", "start it first")
+                cannot!(
+                    Kind::Misuse,
+                    "watch execution {execution}",
+                    "the store has no execution of this flow and id",
+                    "start it, or look at Kitaru::executions"
+                )
             })?;
             let json = archive.published(&stored, &name)?;
             Ok(Published { json, is_last: stored.state.status.is_final() })

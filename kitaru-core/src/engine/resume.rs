@@ -19,8 +19,8 @@ impl Engine {
             return Err(cannot!(
                 Kind::Misuse,
                 "resume execution {execution}",
-                "its flow is not a #[flow] of this program",
-                "name it with KitaruBuilder::register"
+                "this program has no such #[flow]",
+                "run the program that has it, or use KitaruBuilder::register"
             ));
         };
         let (inner, wanted) = (self.clone(), execution.clone());

@@ -273,7 +273,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn read_only() -> Error {
-    cannot!(Kind::Misuse, "write to the store", "it was opened to be read only", "open it with Kitaru::builder()")
+    cannot!(Kind::Misuse, "write to the store", "it was opened to be read only", "open it without .read_only()")
 }
 
 impl Store for Disk {

@@ -10,7 +10,12 @@ impl Archive {
     /// The generation that takes what is sent to an execution. One that has failed takes it where it is `driven` again.
     pub(super) fn addressee(&self, execution: &ExecutionId, driven: Option<JournalId>) -> Result<Stored, Error> {
         let Some(stored) = self.newest(execution)? else {
-            return Err(cannot!(Kind::Misuse, "send", "the store has no execution {execution}", "start it first"));
+            return Err(cannot!(
+                Kind::Misuse,
+                "send to execution {execution}",
+                "the store has no execution of this flow and id",
+                "start it, or look at Kitaru::executions"
+            ));
         };
         if stored.state.status.is_final() && driven != Some(stored.journal) {
             let status = stored.state.status;
@@ -25,7 +30,7 @@ impl Archive {
                     Kind::Misuse,
                     "send to execution {execution}",
                     "it is {status} and takes nothing more",
-                    "begin it again with .fresh()"
+                    "look at its result"
                 ),
             });
         }
