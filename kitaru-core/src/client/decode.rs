@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::id::ExecutionId;
 use crate::journal::OwnedPayload;
 
 /// Decodes a recorded result into the flow's.
 pub(crate) struct Decode<R> {
     /// The error means that the record cannot be read back.
-    pub(crate) unpack: fn(&OwnedPayload) -> Result<R, Error>,
+    pub(crate) unpack: fn(&ExecutionId, &OwnedPayload) -> Result<R, Error>,
     pub(crate) fail: fn(Error) -> R,
 }
 
@@ -21,7 +22,7 @@ impl<R> Clone for Decode<R> {
 impl<R> Copy for Decode<R> {}
 
 impl<R> Decode<R> {
-    pub(crate) fn outcome(&self, came: Result<Arc<OwnedPayload>, Error>) -> R {
-        came.and_then(|payload| (self.unpack)(&payload)).unwrap_or_else(self.fail)
+    pub(crate) fn outcome(&self, execution: &ExecutionId, came: Result<Arc<OwnedPayload>, Error>) -> R {
+        came.and_then(|payload| (self.unpack)(execution, &payload)).unwrap_or_else(self.fail)
     }
 }

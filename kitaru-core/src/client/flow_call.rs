@@ -116,13 +116,13 @@ impl<R> FlowCall<R> {
             _ => None,
         };
         let request = input.map(|input| Request::new(spec, body, None, Ask::Reuse(reuse), input));
-        let unpack = |payload: &OwnedPayload| match C::unpack(&payload.borrow()) {
+        let unpack = |execution: &ExecutionId, payload: &OwnedPayload| match C::unpack(&payload.borrow()) {
             Ok(result) => Ok(result),
             Err(Unpack::CannotHold(error)) => Ok(hold::<R, C>(error)),
             Err(Unpack::Unreadable(why)) => Err(cannot!(
                 Kind::Stuck,
-                "read the recorded result",
-                "it is not of the flow's return type: {why}",
+                "read the result of execution {execution}",
+                "it has another type: {why}",
                 "run the code that recorded it, or use .fresh()"
             )),
         };
@@ -470,7 +470,7 @@ impl<R> ChildOf<R> {
             Ok(payload) => payload,
             Err(error) => return Poll::Ready((self.decode.fail)(error)),
         };
-        match (self.decode.unpack)(&payload) {
+        match (self.decode.unpack)(&self.call.execution, &payload) {
             Ok(result) => Poll::Ready(result),
             Err(error) => {
                 self.call.leave_with(Exit::Stuck { error, shape: payload.borrow().shape });

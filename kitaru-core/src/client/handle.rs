@@ -38,7 +38,10 @@ impl Kitaru {
     {
         self.check_open()?;
         let execution = execution.into().checked()?;
-        let decode = Decode { unpack: |payload| Ok(unpack::<T, E>(payload)), fail: |error| Err(error.into()) };
+        let decode = Decode {
+            unpack: |execution, payload| Ok(unpack::<T, E>(execution, payload)),
+            fail: |error| Err(error.into()),
+        };
         Ok(match self.inner.attach(&execution).await? {
             Attached::Ended(ended) => Handle::new(&self.inner, execution, std::future::ready(ended), decode),
             Attached::Going(active) => Handle::new(&self.inner, execution, ended(active), decode),
@@ -46,13 +49,13 @@ impl Kitaru {
     }
 }
 
-fn unpack<T: DeserializeOwned, E: From<Error>>(payload: &OwnedPayload) -> Result<T, E> {
+fn unpack<T: DeserializeOwned, E: From<Error>>(execution: &ExecutionId, payload: &OwnedPayload) -> Result<T, E> {
     let borrowed = payload.borrow();
     match borrowed.class {
         Class::Value => decode(borrowed.codec, borrowed.shape, borrowed.bytes).map_err(|why| {
             cannot!(
                 Kind::Unreadable,
-                "read the result of the flow",
+                "read the result of execution {execution}",
                 "it has another type: {why}",
                 "read it as its own type"
             )
@@ -167,8 +170,8 @@ impl<R> Future for Handle<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         exclusive(&mut self.ended).as_mut().poll(cx).map(|ended| match ended {
-            Ended::Outcome(payload) => self.decode.outcome(Ok(payload)),
-            Ended::Fault(error) => self.decode.outcome(Err(error)),
+            Ended::Outcome(payload) => self.decode.outcome(&self.execution, Ok(payload)),
+            Ended::Fault(error) => self.decode.outcome(&self.execution, Err(error)),
             Ended::Parked { .. } | Ended::ContinuedAsNew { .. } => {
                 unreachable!("callers do not learn that an execution is parked or has continued as new")
             }
