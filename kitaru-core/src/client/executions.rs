@@ -65,7 +65,7 @@ pub struct ListRequest {
 }
 
 impl ListRequest {
-    /// Lists only executions of this flow.
+    /// Lists only executions of this flow. A second call replaces the first.
     pub fn flow(mut self, flow: impl Into<String>) -> Self {
         self.filter.flow = Some(flow.into());
         self
