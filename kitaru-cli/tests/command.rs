@@ -218,7 +218,7 @@ fn store_without_a_holder_is_read_and_takes_answers_for_the_next_process() {
     assert!(answered.contains("the next process that opens the store takes it"), "{answered}");
     refused(dir, &["cancel", "order-2"], 2, "start one that has it, or use .without_undo()");
     assert_eq!(done(dir, &["cancel", "order-2", "--without-undo"]), "cancelled order/order-2\n");
-    refused(dir, &["resume", "order-3"], 2, "its flow is not");
+    refused(dir, &["resume", "order-3"], 2, "no such #[flow]");
     let _holder = Holder::start(dir, &[("RESTOCKED", "1")]);
     until("order-1 is shipped", || status(dir, "order-1") == "completed");
     assert_eq!(status(dir, "order-2"), "cancelled");
