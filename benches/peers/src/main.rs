@@ -81,7 +81,7 @@ impl Figures {
     }
 
     fn print(mut self, name: &str) {
-        let mut median = |samples: &mut Vec<f64>| {
+        let median = |samples: &mut Vec<f64>| {
             samples.sort_by(f64::total_cmp);
             samples.get(samples.len() / 2).copied()
         };
