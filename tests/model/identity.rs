@@ -420,3 +420,21 @@ async fn question_about_a_body_shows_the_call_and_the_schema_of_the_answer() {
     in_time(kitaru.answer(&job, "pays_secretly", &serde_json::json!({ "happened": 5 }))).await.unwrap();
     assert_eq!(in_time(handle).await.unwrap(), (7, 2, 5));
 }
+
+#[tokio::test]
+async fn refusal_of_an_answer_about_a_sensitive_body_quotes_nothing_of_it() {
+    let path = "identity: refused";
+    let (kitaru, _dir) = cut_off(path, 2, shows_what_is_asked(path.into())).await;
+    let handle = shows_what_is_asked(path.into()).id("job").on(&kitaru).start().await.unwrap();
+    open(&kitaru, "shows_what_is_asked", 2).await;
+    let job = look(&kitaru, "shows_what_is_asked").await;
+    for answer in [serde_json::json!({ "happened": "hunter2" }), serde_json::json!({ "hunter2": 5 })] {
+        let error = in_time(kitaru.answer(&job, "pays_secretly", &answer)).await.unwrap_err();
+        assert!(error.is_unreadable() && error.to_string().contains("does not fit"), "{error}");
+        let asked = look(&kitaru, "shows_what_is_asked").await;
+        let secret = &asked.waits()[0];
+        assert!(secret.refused().is_some_and(|why| why.contains("does not fit")), "{secret:?}");
+        assert!(!format!("{error:?} {error:#} {:?} {asked:?}", asked.waits()).contains("hunter2"), "{asked:?}");
+    }
+    drop(handle);
+}

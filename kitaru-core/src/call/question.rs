@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, cannot};
 use crate::journal::Asks;
 use crate::ledger::{Change, Question};
 use crate::shown::short;
-use crate::value::clip;
+use crate::value::{Sensitivity, clip};
 
 /// The call that asks: its name is for people, its identity for the answer.
 #[derive(Clone, Copy)]
@@ -17,6 +17,8 @@ pub(super) struct Asking<'a> {
     /// The visible name.
     pub(super) name: &'a str,
     pub(super) asks: Asks,
+    /// Whether an answer may be shown.
+    pub(super) sensitivity: Sensitivity,
 }
 
 impl Asking<'_> {
@@ -39,8 +41,11 @@ impl Asking<'_> {
     /// Refuses an answer that does not fit: takes it back, shows the reason, and notifies the sender. The wait stays
     /// open.
     pub(super) fn refuse(&self, question: Question, why: &str, json: &str) {
-        let Asking { context, name, asks } = self;
-        let error = unfit(context, name, why, json);
+        let Asking { context, name, asks, sensitivity } = self;
+        let error = match sensitivity {
+            Sensitivity::Shown => unfit(context, name, why, json),
+            Sensitivity::Hidden => unfit_in_secret(context, name),
+        };
         let taken_back = Change::TakenBack { name: (*name).to_owned() };
         context.send_aside(vec![taken_back, self.asks_again(question, error.to_string())]);
         context.mailbox.judge(asks.wait, Err(error));
@@ -54,5 +59,16 @@ fn unfit(context: &Context, name: &str, why: &str, json: &str) -> Error {
         "answer the wait `{name}` of execution {execution}",
         "{json} does not fit: {why}",
         "answer again, it is still open"
+    )
+}
+
+/// Neither the answer is shown nor why it does not fit, which may quote it.
+fn unfit_in_secret(context: &Context, name: &str) -> Error {
+    let (name, execution) = (short(name), &context.attempt.execution);
+    cannot!(
+        Kind::Unreadable,
+        "answer the wait `{name}` of execution {execution}",
+        "it does not fit, and is sensitive",
+        "answer again as the wait's schema says"
     )
 }

@@ -27,7 +27,7 @@ use crate::journal::{About, Asks, Opening, Payload};
 use crate::ledger::{Change, Question};
 use crate::machine::Due;
 use crate::shown::short;
-use crate::value::{ArgSink, Key};
+use crate::value::{ArgSink, Key, Sensitivity};
 
 /// Waits for an answer, which [`Kitaru::answer`](crate::Kitaru::answer) gives under this name. The second wait of one
 /// name in an execution is `approval_2`, or the next number that no other call has. A flow that only waits is parked
@@ -168,7 +168,8 @@ struct Open {
 
 impl Open {
     fn asking(&self) -> Asking<'_> {
-        Asking { context: &self.context, name: &self.name, asks: Asks { wait: self.wait, about: About::Anything } }
+        let asks = Asks { wait: self.wait, about: About::Anything };
+        Asking { context: &self.context, name: &self.name, asks, sensitivity: Sensitivity::Shown }
     }
 }
 
@@ -276,7 +277,7 @@ impl<T: Answer> body::WaitBody for WaitOptions<T> {
     fn opening(&mut self, site: &Site<'_>) -> Option<(Opening, Vec<Change>)> {
         self.due_ms = self.deadline.map_or(0, |deadline| site.context.runtime.clock.due_ms(deadline));
         let asks = Asks { wait: site.identity, about: About::Anything };
-        let asking = Asking { context: site.context, name: site.name, asks };
+        let asking = Asking { context: site.context, name: site.name, asks, sensitivity: Sensitivity::Shown };
         Some((Opening::Answer { due_ms: self.due_ms }, vec![asking.asks(self.question())]))
     }
 

@@ -21,6 +21,7 @@ impl<B: Body> Durable<B> {
             name: self.claim.name(spec.shown()),
             asks: Asks { wait: self.identity(), about: About::Body },
             metadata: resolution::metadata(&self.args, spec.meta().sensitivity, self.identity()),
+            sensitivity: spec.meta().sensitivity,
         };
         let question = asked.question(options);
         log::asks(&context.attempt, &asked.name, &question.text);

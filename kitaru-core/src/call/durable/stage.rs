@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::journal::Asks;
 use crate::ledger::Question;
 use crate::machine::SlotId;
-use crate::value::Key;
+use crate::value::{Key, Sensitivity};
 
 pub(super) enum CallStage<R> {
     Made,
@@ -66,6 +66,7 @@ pub(super) struct AskedQuestion {
     pub(super) asks: Asks,
     /// The arguments, if they may be shown, and the idempotency key, as a JSON object.
     pub(super) metadata: String,
+    pub(super) sensitivity: Sensitivity,
 }
 
 impl AskedQuestion {
@@ -75,7 +76,7 @@ impl AskedQuestion {
     }
 
     pub(super) fn asking<'a>(&'a self, context: &'a Arc<Context>) -> Asking<'a> {
-        Asking { context, name: &self.name, asks: self.asks }
+        Asking { context, name: &self.name, asks: self.asks, sensitivity: self.sensitivity }
     }
 
     pub(super) fn question<R>(&self, options: &Options<R>) -> Question {
