@@ -159,6 +159,35 @@ async fn value_that_json_cannot_express_is_an_object_with_one_field() {
     assert_eq!(json_of(&execution, "photographs"), json!({ "$bytes": "00ff" }));
 }
 
+#[checkpoint(codec = "json")]
+async fn counts_as_json() -> (Vec<i128>, u128, f64, BTreeMap<u128, String>) {
+    let named = BTreeMap::from([(u128::MAX, "a \" 99999999999999999999".to_owned())]);
+    (vec![i128::MIN, i64::MIN.into(), u64::MAX.into(), 0, u128::from(u64::MAX) as i128 + 1], u128::MAX, 1e300, named)
+}
+
+#[flow]
+async fn counts_far() -> Result<u128, Error> {
+    counts_as_json().await;
+    Ok(1)
+}
+
+#[tokio::test]
+async fn number_of_more_than_64_bits_is_shown_exactly_although_it_was_recorded_as_json() {
+    let (kitaru, _) = memory().await;
+    counts_far().id("job").on(&kitaru).await.unwrap();
+    let execution = execution(&kitaru, "counts_far").await;
+    let number = |number: &str| json!({ "$number": number });
+    assert_eq!(
+        json_of(&execution, "counts_as_json"),
+        json!([
+            [number("-170141183460469231731687303715884105728"), i64::MIN, u64::MAX, 0, number("18446744073709551616")],
+            number("340282366920938463463374607431768211455"),
+            1e300,
+            { "340282366920938463463374607431768211455": "a \" 99999999999999999999" }
+        ])
+    );
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 enum Refusal {
     NoPaper { sheets: u32 },

@@ -85,19 +85,54 @@ pub(crate) fn show(codec: Codec, shape: Option<&str>, bytes: &[u8]) -> Result<Va
 fn by_name(json: &[u8]) -> Result<Value, NotShown> {
     // A number takes one byte here and some thirty as a value.
     let (mut parts, mut in_text, mut is_escaped) = (1, false, false);
-    for byte in json {
+    let mut wide = Vec::new();
+    for (at, byte) in json.iter().enumerate() {
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' => is_escaped = in_text,
             b'"' => in_text = !in_text,
             b',' | b'[' | b'{' if !in_text => parts += 1,
+            b'-' | b'0'..=b'9' if !in_text && !json[..at].last().is_some_and(is_of_number) => {
+                let digits = json[at..].iter().take_while(|byte| is_of_number(byte)).count();
+                if is_wide(&json[at..at + digits]) {
+                    parts += 1;
+                    wide.push(at..at + digits);
+                }
+            }
             _ => {}
         }
     }
     if json.len() > MOST_BYTES || parts > MOST_PARTS {
         return Err(NotShown::TooLarge);
     }
-    serde_json::from_slice(json).map_err(|_| NotShown::Unreadable)
+    if wide.is_empty() {
+        return serde_json::from_slice(json).map_err(|_| NotShown::Unreadable);
+    }
+    // serde_json rounds such a number.
+    let (mut tagged, mut before) = (Vec::with_capacity(json.len()), 0);
+    for number in wide {
+        tagged.extend_from_slice(&json[before..number.start]);
+        tagged.extend_from_slice(br#"{"$number":""#);
+        tagged.extend_from_slice(&json[number.clone()]);
+        tagged.extend_from_slice(br#""}"#);
+        before = number.end;
+    }
+    tagged.extend_from_slice(&json[before..]);
+    serde_json::from_slice(&tagged).map_err(|_| NotShown::Unreadable)
+}
+
+fn is_of_number(byte: &u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+/// Whether a number of a JSON text is an integer of more than 64 bits.
+fn is_wide(number: &[u8]) -> bool {
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
+    let is_integer = digits.iter().all(u8::is_ascii_digit) && !digits.starts_with(b"0");
+    let Some(number) = std::str::from_utf8(number).ok().filter(|_| is_integer && digits.len() > 18) else {
+        return false;
+    };
+    number.parse::<u64>().is_err() && number.parse::<i64>().is_err()
 }
 
 /// Why it stops.
