@@ -174,6 +174,17 @@ impl Clock {
         self.steady_ms().saturating_add(shown_ms.saturating_sub(self.now_ms()))
     }
 
+    /// A shown time in steady time, as the clock stands now. Unlike [`steady_when_shown`](Self::steady_when_shown), for a time that
+    /// may be over.
+    pub(crate) fn steady_since_shown(&self, shown_ms: u64) -> u64 {
+        shown_ms.saturating_add(self.steady_ms().saturating_sub(self.now_ms()))
+    }
+
+    /// A time in steady time as the clock would show it now.
+    pub(crate) fn shown_of_steady(&self, steady_ms: u64) -> u64 {
+        steady_ms.saturating_sub(self.steady_ms().saturating_sub(self.now_ms()))
+    }
+
     /// When this duration from now ends, in steady time. A part of a millisecond counts as one.
     pub(crate) fn due_ms(&self, duration: Duration) -> u64 {
         self.steady_ms().saturating_add(millis_up(duration))

@@ -209,3 +209,29 @@ async fn deadline_of_a_continuation_counts_from_its_begin() {
     ends_after(&kitaru, &clock, flow, 5 * HOUR, 2).await;
     assert!(handle.await.unwrap_err().is_timeout());
 }
+
+#[tokio::test]
+async fn deadline_counts_from_the_start_although_the_clock_is_set_back_before_it() {
+    let (kitaru, clock) = store().await;
+    let at = clock.now() + 3 * HOUR;
+    let handle = lingers(1, 2).id("job").start_at(at).deadline(2 * HOUR).on(&kitaru).start().await.unwrap();
+    clock.set_back(5 * HOUR);
+    clock.advance(8 * HOUR);
+    until(&kitaru, "lingers", Status::Waiting, 1).await;
+    // Another attempt has the same deadline.
+    clock.advance(HOUR);
+    until(&kitaru, "lingers", Status::Waiting, 2).await;
+    ends_after(&kitaru, &clock, "lingers", HOUR, 2).await;
+    assert!(handle.await.unwrap_err().is_timeout());
+
+    let flow = "lingers_with_another_deadline";
+    let handle = lingers_with_another_deadline(1).id("job").on(&kitaru).start().await.unwrap();
+    until(&kitaru, flow, Status::Waiting, 1).await;
+    clock.advance(HOUR);
+    until(&kitaru, flow, Status::Queued, 2).await;
+    clock.set_back(7 * HOUR);
+    clock.advance(8 * HOUR);
+    until(&kitaru, flow, Status::Waiting, 2).await;
+    ends_after(&kitaru, &clock, flow, 5 * HOUR, 2).await;
+    assert!(handle.await.unwrap_err().is_timeout());
+}

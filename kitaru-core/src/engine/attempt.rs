@@ -210,8 +210,13 @@ pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, star
 
 /// A further attempt on the same journal.
 fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) -> (Arc<Context>, RecordedInput) {
-    let Resume { claimed, journal, replay, mail, notes, deadline_ms, .. } = work;
+    let Resume { claimed, journal, replay, mail, notes, mut deadline_ms, .. } = work;
     let ClaimedGeneration { stored: Stored { header, state, .. }, tenure, .. } = claimed;
+    let clock = &task.engine.runtime.clock;
+    let is_queued = state.status == Status::Queued;
+    if is_queued {
+        deadline_ms = deadline_ms.map(|shown_ms| clock.steady_since_shown(shown_ms));
+    }
     let is_counted = matches!(state.listing, Listing::Current | Listing::AfterEnd);
     let number = state.attempts.saturating_add(u32::from(!is_counted));
     let attempt = Attempt {
@@ -228,6 +233,10 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
     let context = Context::new(attempt, executions(task), task.engine.runtime.clone(), ground);
     if has_progressed {
         context.clear_tally();
+    }
+    if let Some(deadline_ms) = deadline_ms.filter(|_| is_queued) {
+        // Further attempts keep it.
+        context.send_aside(vec![Change::Deadline(deadline_ms)]);
     }
     (context, RecordedInput { codec: header.input_codec, shape: header.input_shape, bytes: header.input })
 }

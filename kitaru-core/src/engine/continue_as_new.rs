@@ -13,12 +13,15 @@ use crate::journal::{EndFrame, Frame, Header, Packed, Status};
 use crate::ledger::{self, CarryOver, FirstAttempt, NewGeneration, Stored};
 use crate::log;
 
-/// The deadline of the next generation.
-fn deadline_ms(next: &NextInput, carried: &CarryOver, clock: &Clock) -> Option<u64> {
-    let begins_in_ms = next.start_at_ms.unwrap_or_default().saturating_sub(clock.now_ms());
-    let begins_ms = clock.steady_ms().saturating_add(begins_in_ms);
+/// The deadline of the next generation. That of a queued one is a shown time, as its start is.
+fn deadline_ms(next: &NextInput, starts_ms: Option<u64>, carried: &CarryOver, clock: &Clock) -> Option<u64> {
+    let begins_ms = starts_ms.unwrap_or_else(|| clock.steady_ms());
     let own = next.deadline_ms.map(|deadline_ms| begins_ms.saturating_add(deadline_ms));
-    own.or(carried.deadline_ms)
+    let carried = || match starts_ms {
+        Some(_) => carried.deadline_ms.map(|ms| clock.shown_of_steady(ms)),
+        None => carried.deadline_ms,
+    };
+    own.or_else(carried)
 }
 
 /// Ends the generation, and begins the next one that the flow has asked for, in one commit.
@@ -69,7 +72,7 @@ fn next_generation(
     let (runtime, execution) = (&context.runtime, &context.attempt.execution);
     let now_ms = runtime.clock.now_ms();
     let start_ms = next.start_at_ms.filter(|start_ms| *start_ms > now_ms);
-    let deadline_ms = deadline_ms(&next, carried, &runtime.clock);
+    let deadline_ms = deadline_ms(&next, start_ms, carried, &runtime.clock);
     let NextInput { preview, encoded, tags, .. } = next;
     let tags = if tags.is_empty() { carried.tags.clone() } else { tags };
     let (ends, generation) = (older.generation, older.generation.saturating_add(1));

@@ -1,8 +1,8 @@
 //! What a generation begins with. Owns what is recorded of it; must not know when they are written.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::clock::millis_up;
 use crate::engine::control::{begun_over, cancel};
 use crate::engine::task::Task;
 use crate::id::Seq;
@@ -33,10 +33,12 @@ impl Head {
             input_shape: encoded.shape.as_ref().map_or(0, |shape| shape.fingerprint),
             input: encoded.bytes.clone(),
         };
-        let begins_in =
-            Duration::from_millis(request.start_at_ms.unwrap_or_default().saturating_sub(header.created_ms));
         let clock = &task.engine.runtime.clock;
-        let deadline_ms = request.deadline.map(|deadline| clock.due_ms(begins_in.saturating_add(deadline)));
+        let deadline_ms = request.deadline.map(|deadline| match request.start_at_ms {
+            // The start waits until the clock shows that time. Until then the deadline is a shown time too.
+            Some(start_ms) if start_ms > header.created_ms => start_ms.saturating_add(millis_up(deadline)),
+            _ => clock.due_ms(deadline),
+        });
         Head { tenure: task.engine.runtime.ledger.new_tenure(), deadline_ms, header }
     }
 

@@ -43,6 +43,8 @@ pub(crate) enum Change {
     Sent { first: JournalId, signal: String, key: String, number: u64 },
     /// What the flow shows under a name.
     Shows { kind: NoteKind, name: String, note: Note },
+    /// When the generation is to be finished, known now that it begins.
+    Deadline(u64),
     /// A person has resumed the generation: why its work was not undone counts no more.
     Resumed,
     /// The call of a parent that is notified of the generation's end.

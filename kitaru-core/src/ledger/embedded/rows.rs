@@ -59,6 +59,7 @@ impl Change {
                 aside(first, Aside::Sent, &sent_name(&signal, &key).0, Some(number.to_be_bytes().to_vec()))
             }
             Change::Shows { kind, name, note } => aside(journal, kind.into(), name.as_bytes(), Some(note.write())),
+            Change::Deadline(ms) => deadline(journal, ms),
             Change::Resumed => undo(journal, None),
             Change::AwaitedBy(call) => aside(journal, Aside::Waiter, &generation_key(call.journal), Some(call.write())),
         }
@@ -87,7 +88,7 @@ impl NewGeneration {
             unfinished(journal, (status, attempts, header.created_ms), wake_ms, Tally::default()),
             index(journal, Indexed::Flow(&header.execution.flow)),
         ];
-        rows.extend(deadline_ms.map(|ms| aside(journal, Aside::Deadline, &[], Some(ms.to_be_bytes().to_vec()))));
+        rows.extend(deadline_ms.map(|ms| deadline(journal, ms)));
         for tag in &tags {
             rows.push(aside(journal, Aside::Tag, tag.as_bytes(), Some(write_tag())));
             rows.push(index(journal, Indexed::Tag(tag)));
@@ -163,6 +164,10 @@ pub(super) fn due(wake_ms: u64) -> Due {
         EXECUTION_MS => Due::Execution,
         unix_ms => Due::At(unix_ms),
     }
+}
+
+fn deadline(journal: JournalId, ms: u64) -> Row {
+    aside(journal, Aside::Deadline, &[], Some(ms.to_be_bytes().to_vec()))
 }
 
 fn undo(journal: JournalId, why: Option<NotUndone>) -> Row {
