@@ -153,6 +153,41 @@ async fn body_may_have_run_only_where_the_journal_of_a_killed_process_ends() {
     assert_eq!(path.take(), ["f first"], "a failure is known, and no crash");
 }
 
+#[flow]
+async fn fails_in_front(path: String) -> Result<u32, Error> {
+    if log(&path).count("fail in front") > 0 {
+        return Err(Error::msg("not yet"));
+    }
+    ships(path, "g").await
+}
+
+#[tokio::test]
+async fn body_may_have_run_although_another_attempt_has_failed_in_front_of_it() {
+    let (kitaru, dir) = disk().await;
+    let path = log("in front");
+    let call = || fails_in_front("in front".into()).id("job");
+    path.say("fail in front");
+    call().on(&kitaru).await.unwrap_err();
+    path.take();
+    path.say("hang at g");
+    let handle = call().on(&kitaru).start().await.unwrap();
+    while path.count("g first") + path.count("g again?") == 0 {
+        tokio::task::yield_now().await;
+    }
+    kitaru.close().grace(Duration::ZERO).await.unwrap();
+    drop(handle);
+    assert_eq!(path.take()[1..], ["g first"], "no attempt crashed before");
+
+    let kitaru = reopen(&dir).await;
+    for _ in 0..2 {
+        path.say("fail in front");
+        call().on(&kitaru).await.unwrap_err();
+    }
+    path.take();
+    assert_eq!(call().on(&kitaru).await.unwrap(), 1);
+    assert_eq!(path.take(), ["g again?"]);
+}
+
 #[checkpoint(skip(path))]
 async fn signs(path: String) -> Result<u32, Error> {
     log(&path).say("signed");

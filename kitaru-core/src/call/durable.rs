@@ -38,8 +38,7 @@ pub(crate) struct Durable<B: Body> {
     args: Vec<u8>,
     /// The record that the wait has begun is durable.
     opened: bool,
-    /// The body was ready to begin before the flow had received anything new. It waits until the store knows of its
-    /// attempt.
+    /// The call was polled before the flow had received anything that no attempt that was cut off can have received.
     caught_up: bool,
     /// The signal that it holds until it is released to the flow.
     message: Option<u64>,
@@ -138,7 +137,11 @@ impl<B: Body> Durable<B> {
         loop {
             match &mut self.stage {
                 CallStage::Made => {
-                    let (slot, step) = self.context.replay().enter(self.claim.standing, cx.waker());
+                    let (slot, step) = {
+                        let mut replay = self.context.replay();
+                        self.caught_up = replay.is_catching_up();
+                        replay.enter(self.claim.standing, cx.waker())
+                    };
                     self.stage = CallStage::Entered(slot);
                     match step {
                         Step::Begin => self.begin(body, spec, options, slot),
@@ -289,7 +292,11 @@ impl<B: Body> Durable<B> {
             }
             self.context.replay().open(slot, Due::At(due_ms));
             let tries = paused.unwrap_or_else(Tries::new);
-            self.stage = CallStage::Running(self.running(spec, slot), tries);
+            let running = self.running(spec, slot);
+            if self.may_have_run(spec) {
+                running.scope.set_may_have_run();
+            }
+            self.stage = CallStage::Running(running, tries);
             return;
         }
         if spec.meta().effect == Effect::AtMostOnce {
@@ -325,11 +332,7 @@ impl<B: Body> Durable<B> {
     /// Tells the store that bodies of this attempt may run, before this one does.
     fn announce(&mut self, slot: SlotId) {
         self.stage = CallStage::Intending(slot);
-        {
-            let mut replay = self.context.replay();
-            self.caught_up = replay.is_catching_up();
-            replay.intend(slot);
-        }
+        self.context.replay().intend(slot);
         self.context.send_announcement(slot);
     }
 
@@ -338,7 +341,7 @@ impl<B: Body> Durable<B> {
         match spec.meta().effect {
             // The intent says so.
             Effect::AtMostOnce => matches!(self.claim.standing, RecordState::Again(_)),
-            _ => self.context.attempt.after_crash && (self.caught_up || self.context.replay().is_catching_up()),
+            _ => self.caught_up && self.context.attempt.after_cut,
         }
     }
 

@@ -10,6 +10,8 @@ pub(crate) struct Attempt {
     pub(crate) number: u32,
     /// Whether the attempt before it was interrupted: bodies may have run without a record.
     pub(crate) after_crash: bool,
+    /// Whether any attempt before it may have been cut off.
+    pub(crate) after_cut: bool,
     /// Whether the flow was parked before it: no failure happened in between.
     pub(crate) after_park: bool,
     pub(crate) seed: [u8; 32],

@@ -210,7 +210,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, star
 
 /// A further attempt on the same journal.
 fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) -> (Arc<Context>, RecordedInput) {
-    let Resume { claimed, journal, replay, mail, notes, mut deadline_ms, .. } = work;
+    let Resume { claimed, journal, mut replay, mail, notes, mut deadline_ms, .. } = work;
     let ClaimedGeneration { stored: Stored { header, state, .. }, tenure, .. } = claimed;
     let clock = &task.engine.runtime.clock;
     let is_queued = state.status == Status::Queued;
@@ -219,8 +219,13 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
     }
     let is_counted = matches!(state.listing, Listing::Current | Listing::AfterEnd);
     let number = state.attempts.saturating_add(u32::from(!is_counted));
+    // One that was parked has been cut off nowhere. Of those before it, only the ends are recorded.
+    let ended = if state.status == Status::Waiting { 2 } else { 1 };
+    let cut_off = journal.last_cut_off(number.saturating_sub(ended));
+    replay.follows(cut_off);
     let attempt = Attempt {
         deadline_ms,
+        after_cut: cut_off > 0,
         after_crash: state.status == Status::Interrupted && number > 1,
         after_park: state.status == Status::Waiting,
         ..attempt(task, request, header.generation, number, header.seed)
@@ -263,6 +268,7 @@ fn attempt(task: &Task, request: &Request, generation: u32, number: u32, seed: [
         generation,
         number,
         after_crash: false,
+        after_cut: false,
         after_park: false,
         seed,
         fresh: false,

@@ -82,6 +82,35 @@ impl Journal {
         })
     }
 
+    /// The last attempt that may have been cut off, of those up to this one; 0 if all of them ended.
+    pub(crate) fn last_cut_off(&self, up_to: u32) -> u32 {
+        let mut attempt = up_to;
+        for end in self.indices().rev().filter(|at| Frame::is_end(self.bytes(*at))).filter_map(|at| self.end(at)) {
+            // An execution whose attempts crashed too often is stuck, without another attempt.
+            let is_given_up = end.status == Status::Stuck && end.duration_us == 0;
+            if attempt == 0 || end.attempt < attempt || (end.attempt == attempt && is_given_up) {
+                break;
+            }
+            if end.attempt == attempt {
+                attempt -= 1;
+            }
+        }
+        attempt
+    }
+
+    /// The number of the first record that an attempt behind this one left, as far as records say whose they are.
+    pub(crate) fn first_behind(&self, attempt: u32) -> Seq {
+        let mut first = self.next();
+        for at in self.indices().rev() {
+            match self.call(at).map(|call| call.attempt).or_else(|| self.end(at).map(|end| end.attempt)) {
+                Some(by) if by > attempt => first = self.seq(at),
+                Some(_) => break,
+                None => {}
+            }
+        }
+        first
+    }
+
     /// The payload of the record, if it is a checkpoint's outcome.
     pub(crate) fn payload(&self, at: RecordIx) -> Result<Payload<'_>, Malformed> {
         Payload::of_outcome(self.bytes(at))

@@ -52,7 +52,9 @@ pub(crate) struct Replay {
     given: Vec<RecordIx>,
     /// How many bodies this attempt has started.
     started: u64,
-    /// The flow received something that no earlier attempt can have received.
+    /// The number from which on a record is news.
+    news: Seq,
+    /// The flow received something that no attempt that was cut off can have received.
     has_news: bool,
 }
 
@@ -85,6 +87,7 @@ impl Replay {
         Ok(Replay {
             claims,
             unwinding,
+            news: journal.next(),
             journal,
             slots: Vec::new(),
             free: Vec::new(),
@@ -103,6 +106,11 @@ impl Replay {
             started: 0,
             has_news: false,
         })
+    }
+
+    /// The records behind those of this attempt are news: it is the last one that may have been cut off.
+    pub(crate) fn follows(&mut self, attempt: u32) {
+        self.news = self.journal.first_behind(attempt);
     }
 
     /// A call is made: it claims its record and its name.
@@ -327,7 +335,7 @@ impl Replay {
             if slot.unsettled {
                 self.unflushed.errors.push(seq);
             }
-            self.has_news |= seq >= self.journal.next();
+            self.has_news |= seq >= self.news;
             return Quiet::Go;
         }
         if let Unwinding::At(_) = self.unwinding {
