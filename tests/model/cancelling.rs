@@ -76,14 +76,27 @@ async fn cancelled_execution_that_waited_ignores_its_timer() {
 #[tokio::test]
 async fn execution_whose_flow_the_program_lacks_is_cancelled_only_without_its_undo() {
     let (kitaru, dir) = crate::support::disk().await;
-    let books = dynamic::flow("books").run(|| async {
-        dynamic::checkpoint("room").run(|| async { Ok::<_, Error>(7) }).await?;
-        std::future::pending::<Result<(), Error>>().await
+    let start = async |kitaru: &Kitaru, id: &str| {
+        let books = dynamic::flow("books").run(|| async {
+            dynamic::checkpoint("room").run(|| async { Ok::<_, Error>(7) }).await?;
+            std::future::pending::<Result<(), Error>>().await
+        });
+        let handle = books.id(id).on(kitaru).start().await.unwrap();
+        while kitaru.execution(("books", id)).await.unwrap().unwrap().records().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        handle
+    };
+    drop(start(&kitaru, "job").await);
+    // The flow of this one is gone with its runtime.
+    let of_a_thread = kitaru.clone();
+    let lost = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(start(&of_a_thread, "lost"))
     });
-    drop(books.id("job").on(&kitaru).start().await.unwrap());
-    while kitaru.execution(("books", "job")).await.unwrap().unwrap().records().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let lost = lost.join().unwrap();
+    let error = lost.cancel().await.unwrap_err();
+    assert!(error.to_string().contains("lacks its flow"), "{error}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
 
     let kitaru = crate::support::reopen(&dir).await;

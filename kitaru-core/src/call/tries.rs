@@ -368,7 +368,7 @@ fn chance_of_jitter(scope: &BodyScope) -> u64 {
 fn timed_out((spec, scope): (&Spec, &BodyScope), what: &str, timeout: Option<Duration>) -> Error {
     let timeout = timeout.unwrap_or_default();
     let name = short(spec.name());
-    // Where checkpoints are plain functions there is no execution.
+    // A checkpoint that runs as a plain function has no execution.
     let of = scope.context().map(|context| format!(" of execution {}", context.attempt.execution)).unwrap_or_default();
     cannot!(Kind::TimedOut, "finish checkpoint `{name}`{of}", "it timed out, {what} {timeout:?}", "raise the timeout")
 }

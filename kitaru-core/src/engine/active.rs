@@ -49,8 +49,8 @@ pub(crate) struct CallerView {
     /// None while the execution is being cancelled: its input does not matter then.
     pub(crate) input: Option<Key>,
     pub(crate) input_preview: String,
-    /// The request of the first caller has been compared with what is recorded.
-    decided: SetOnce<()>,
+    /// Whether the request of the task that has the seat is refused, once that is known.
+    refused: SetOnce<bool>,
     /// The execution is in the store, or cannot be.
     recorded: SetOnce<Result<(), Error>>,
     ended: SetOnce<Ended>,
@@ -60,8 +60,8 @@ pub(crate) struct CallerView {
 
 impl CallerView {
     pub(crate) fn new(input: Option<Key>, input_preview: String) -> Self {
-        let (decided, recorded, ended, parents) = (SetOnce::new(), SetOnce::new(), SetOnce::new(), Mutex::default());
-        CallerView { input, input_preview, decided, recorded, ended, parents }
+        let (refused, recorded, ended, parents) = (SetOnce::new(), SetOnce::new(), SetOnce::new(), Mutex::default());
+        CallerView { input, input_preview, refused, recorded, ended, parents }
     }
 
     /// Of a recorded execution.
@@ -92,23 +92,26 @@ impl CallerView {
     /// Publishes that the execution is in the store, or why it cannot be. The first message stays.
     pub(crate) fn record(&self, recorded: Result<(), Error>) {
         let _ = self.recorded.set(recorded);
-        self.decide();
     }
 
-    /// Publishes that the request of the first caller was carried out, or is about to be, or was refused.
-    pub(crate) fn decide(&self) {
-        let _ = self.decided.set(());
+    /// Publishes whether the request of the task that has the seat is refused. The first message stays.
+    pub(crate) fn decide(&self, is_refused: bool) {
+        let _ = self.refused.set(is_refused);
     }
 
-    /// Whether the request of the first caller is known to fit what is recorded, or was refused.
-    pub(crate) fn is_decided(&self) -> bool {
-        self.decided.initialized()
+    /// Whether the request is known not to be refused, so that others may join it.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.refused.get() == Some(&false)
     }
 
-    /// Waits until that is known. True if the request was refused: other requests need not be. Its task has ended then.
+    /// Whether the input is known to be the recorded one.
+    pub(crate) fn knows_input(&self) -> bool {
+        self.is_under_way() || matches!(self.recorded.get(), Some(Ok(())))
+    }
+
+    /// Waits until it is known whether the request is refused: other requests need not be. Its task has ended then.
     pub(crate) async fn is_refused(&self) -> bool {
-        self.decided.wait().await;
-        let is_refused = matches!(self.recorded.get(), Some(Err(error)) if !error.is_store() && !error.is_closed());
+        let is_refused = *self.refused.wait().await;
         if is_refused {
             self.ended.wait().await;
         }
@@ -117,6 +120,8 @@ impl CallerView {
 
     /// Publishes how the execution ended. The first message stays.
     pub(crate) fn end(&self, ended: Ended) {
+        // It may end before its task has decided.
+        self.decide(false);
         let _ = self.ended.set(ended);
     }
 

@@ -222,7 +222,9 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
     // One that was parked has been cut off nowhere. Of those before it, only the ends are recorded.
     let ended = if state.status == Status::Waiting { 2 } else { 1 };
     let cut_off = journal.last_cut_off(number.saturating_sub(ended));
-    replay.follows(cut_off);
+    if cut_off > 0 {
+        replay.follows(cut_off);
+    }
     let attempt = Attempt {
         deadline_ms,
         after_cut: cut_off > 0,

@@ -32,7 +32,7 @@ impl Executions for Engine {
     }
 
     fn cancel(self: Arc<Self>, execution: ExecutionId) -> Coming<Result<(), Error>> {
-        Box::pin(async move { Engine::cancel(&self, execution).await })
+        Box::pin(async move { self.cancel_with_undo(execution).await })
     }
 
     fn cancel_child(self: Arc<Self>, execution: ExecutionId, call: Key) -> Coming<Result<(), Error>> {

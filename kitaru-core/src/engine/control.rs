@@ -19,7 +19,7 @@ use crate::program;
 use crate::runtime::Runtime;
 
 impl Engine {
-    /// As [`cancel`](Self::cancel), for a person: undo steps that this program cannot find are not skipped.
+    /// As [`cancel`](Self::cancel), at the wish of a program: undo steps that this program cannot find are not skipped.
     pub(crate) async fn cancel_with_undo(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
         if program::find(&execution.flow).is_none() && self.registry.driven(&execution).is_none() {
             let (engine, wanted) = (self.clone(), execution.clone());

@@ -64,7 +64,7 @@ impl Engine {
         let mut differs = false;
         let admits = |known: &CallerView| match (known.input, input) {
             (Some(known), Some(asked)) if known == asked || request.ask == Ask::Fresh => Ok(()),
-            (Some(_), Some(_)) if !known.is_decided() => {
+            (Some(_), Some(_)) if !known.knows_input() => {
                 differs = true;
                 Ok(())
             }
@@ -74,7 +74,7 @@ impl Engine {
         let learns = || CallerView::new(input, request.input.preview.clone());
         let (awaited, behind) = match self.registry.call(&execution, call, admits, learns)? {
             Seating::Driven(active) => {
-                let is_behind = differs || !active.is_decided();
+                let is_behind = differs || !active.is_under_way();
                 let behind = is_behind.then(|| LaunchedBehind { request: Box::new(request), differs });
                 (self.registry.joins(&execution, &active), behind)
             }
@@ -164,9 +164,8 @@ impl Task {
                 // Another task has taken the seat.
                 return;
             }
-            if plan.is_ok() {
-                self.active.decide();
-            }
+            // A fault is one for all who wait.
+            self.active.decide(matches!(&plan, Err(error) if !error.is_store() && !error.is_closed()));
             match (self.carry_out(plan, request).await, meta) {
                 (Ended::ContinuedAsNew { journal, start_at_ms: None }, Some(meta)) => {
                     self.drives(journal);

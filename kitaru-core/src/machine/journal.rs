@@ -85,10 +85,13 @@ impl Journal {
     /// The last attempt that may have been cut off, of those up to this one; 0 if all of them ended.
     pub(crate) fn last_cut_off(&self, up_to: u32) -> u32 {
         let mut attempt = up_to;
-        for end in self.indices().rev().filter(|at| Frame::is_end(self.bytes(*at))).filter_map(|at| self.end(at)) {
+        let mut ends = self.indices().rev().filter(|at| Frame::is_end(self.bytes(*at))).filter_map(|at| self.end(at));
+        while attempt > 0
+            && let Some(end) = ends.next()
+        {
             // An execution whose attempts crashed too often is stuck, without another attempt.
             let is_given_up = end.status == Status::Stuck && end.duration_us == 0;
-            if attempt == 0 || end.attempt < attempt || (end.attempt == attempt && is_given_up) {
+            if end.attempt < attempt || (end.attempt == attempt && is_given_up) {
                 break;
             }
             if end.attempt == attempt {

@@ -172,7 +172,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Hands over what has time, and does it where there is no thread.
+    /// Gives work to the thread. A store without a thread does it here.
     fn hand_over(&self, full: Full) {
         self.shared.catching_up.hand_over(full);
         if !self.has_thread() {

@@ -29,7 +29,7 @@ pub(super) enum Growth {
     None,
     /// Larger by as much as one that has been filled.
     Step,
-    /// So that a frame of so many bytes fits.
+    /// Until a frame of this many bytes fits.
     For(u64),
 }
 

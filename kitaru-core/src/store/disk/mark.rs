@@ -6,7 +6,7 @@ use ::redb::{ReadableTable, StorageError};
 use crate::entropy;
 use crate::store::{Table, seal};
 
-/// No store makes so many commits: a number that is not below this is damaged.
+/// More commits than a store makes: a number that is not below this is damaged.
 pub(super) const MOST_COMMITS: u64 = 1 << 62;
 
 /// The identity of a store, under any name of its folder. A copy of a store has the same.
@@ -29,7 +29,7 @@ impl Mark {
     const COMMIT: &[u8] = b"commit";
     const LOG: &[u8] = b"log";
 
-    /// Of a store that has had no log, after so many commits.
+    /// Of a store that has had no log, after this many commits.
     pub(super) fn first(sequence: u64) -> Self {
         let drawn = entropy::draw();
         let (store, hash) = (first_chunk(&drawn), u64::from_le_bytes(first_chunk(&drawn[16..])));

@@ -83,7 +83,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Whether a frame of so many bytes has room in it, next to others.
+    /// Whether a frame of this many bytes has room in it, next to others.
     pub(super) fn takes(&self, bytes: u64) -> bool {
         bytes <= self.bytes() / 2
     }

@@ -18,7 +18,7 @@ pub(crate) trait Pace: Send + Sync + 'static {
     /// Waits before a commit, between it and its acknowledgement, or between two of those.
     fn wait(&self, before: Before) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Which of so many journals is notified first.
+    /// Which of this many journals is notified first.
     fn first_of(&self, journals: usize) -> usize;
 }
 

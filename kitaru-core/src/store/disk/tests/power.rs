@@ -165,7 +165,7 @@ fn interleaved(events: Vec<DiskEvent>, seed: &mut Seeded) -> Vec<DiskEvent> {
 }
 
 impl Cut<'_> {
-    /// Nothing but that so many commits were acknowledged.
+    /// Nothing but how many commits were acknowledged.
     pub(super) fn after(acknowledged: u64) -> Self {
         Cut { acknowledged, ..Cut::default() }
     }
