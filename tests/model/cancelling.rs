@@ -85,7 +85,7 @@ async fn execution_whose_flow_the_program_lacks_is_cancelled_only_without_its_un
         while kitaru.execution(("books", id)).await.unwrap().unwrap().records().is_empty() {
             tokio::task::yield_now().await;
         }
-        handle
+        (handle,)
     };
     drop(start(&kitaru, "job").await);
     // The flow of this one is gone with its runtime.
@@ -94,7 +94,7 @@ async fn execution_whose_flow_the_program_lacks_is_cancelled_only_without_its_un
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(start(&of_a_thread, "lost"))
     });
-    let lost = lost.join().unwrap();
+    let (lost,) = lost.join().unwrap();
     let error = lost.cancel().await.unwrap_err();
     assert!(error.to_string().contains("lacks its flow"), "{error}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();
