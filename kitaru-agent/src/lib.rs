@@ -81,6 +81,7 @@ mod shown;
 mod siblings;
 mod steps;
 mod stream;
+mod telemetry;
 mod test_model;
 mod tokens;
 mod tool;

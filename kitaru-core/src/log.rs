@@ -1,5 +1,7 @@
-//! The log lines. They are part of the interface: people read them and scripts look for them. Owns their words; must
-//! not know when they are logged.
+//! The log lines, and the spans around them. They are part of the interface: people read them and scripts look for them. Owns
+//! their words; must not know when they are logged.
+
+mod telemetry;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::id::ExecutionId;
 use crate::journal::Status;
 use crate::shown::Shown;
 use crate::value::{HIDDEN, Sensitivity};
+
+pub(crate) use telemetry::{SpanKind, call_ended};
 
 const TARGET: &str = "kitaru";
 
@@ -41,16 +45,17 @@ pub(crate) fn attempt_span(attempt: &Attempt) -> Span {
         id = &*execution.id,
         generation
     );
-    debug_span!(target: TARGET, parent: &execution, "attempt", number)
+    let span = debug_span!(target: TARGET, parent: &execution, "attempt", number);
+    telemetry::attempt_span(attempt, span)
 }
 
-/// The span of a checkpoint's body.
-pub(crate) fn checkpoint_span(name: impl FnOnce() -> String) -> Span {
+/// The span of a call that runs.
+pub(crate) fn call_span(kind: SpanKind, checkpoint: &str, name: impl Fn() -> String) -> Span {
     let span = debug_span!(target: TARGET, "checkpoint", name = field::Empty);
     if !span.is_disabled() {
         span.record("name", name());
     }
-    span
+    telemetry::call_span(kind, checkpoint, name, span)
 }
 
 /// Whether information lines are enabled.
@@ -102,6 +107,7 @@ pub(crate) fn wait_over(name: &str) {
 }
 
 pub(crate) fn flow_parked(attempt: &Attempt, wakes_in: Option<Duration>) {
+    telemetry::attempt_ended(attempt, Status::Waiting, None);
     let flow = &attempt.execution.flow;
     match wakes_in {
         Some(wait) => info!(target: TARGET, "Flow `{flow}` waits, and resumes in {}.", Took(wait)),
@@ -110,6 +116,7 @@ pub(crate) fn flow_parked(attempt: &Attempt, wakes_in: Option<Duration>) {
 }
 
 pub(crate) fn flow_continued_as_new(attempt: &Attempt, starts_in: Option<Duration>) {
+    telemetry::attempt_ended(attempt, Status::ContinuedAsNew, None);
     let (flow, generation) = (&attempt.execution.flow, u64::from(attempt.generation) + 1);
     match starts_in {
         Some(wait) => {
@@ -232,6 +239,7 @@ pub(crate) fn flow_started(attempt: &Attempt) {
 }
 
 pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, error: Option<&Error>) {
+    telemetry::attempt_ended(attempt, status, error);
     let flow = &attempt.execution.flow;
     match (status, error) {
         (_, None) => info!(target: TARGET, "Flow `{flow}` finished in {}.", Took(took)),

@@ -14,6 +14,7 @@ use crate::model::{Model, ModelSettings};
 use crate::output::{ANSWER_TOOL, Output, OutputMode, Structured};
 use crate::price::Price;
 use crate::schema::Schema;
+use crate::telemetry::{TracedModel, TracedTool};
 use crate::tool::Tool;
 use crate::usage::Limits;
 
@@ -88,7 +89,7 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
 
     /// Adds tools.
     pub fn tools(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool<D>>>) -> Self {
-        self.parts.tools.extend(tools);
+        self.parts.tools.extend(tools.into_iter().map(|tool| Arc::new(TracedTool(tool)) as Arc<dyn Tool<D>>));
         self
     }
 
@@ -214,6 +215,8 @@ impl<D: Send + Sync + 'static, T: 'static> AgentBuilder<D, T> {
             Ok(schemas) => self.parts.schemas = schemas.into(),
             Err(reason) => return Err(invalid(&self.parts.name, reason)),
         }
+        let (inner, price) = (self.parts.model, self.parts.price);
+        self.parts.model = Arc::new(TracedModel { inner, price });
         Ok(Agent { parts: Arc::new(self.parts) })
     }
 }

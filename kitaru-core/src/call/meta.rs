@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::call::body::Body;
 use crate::error::Error;
 use crate::journal::Arg;
+use crate::log::SpanKind;
 use crate::machine::{Backoff, Item};
 use crate::program::OnDivergence;
 use crate::shown::short;
@@ -42,6 +43,16 @@ pub(crate) enum Effect {
     Wait,
     /// The effect is another execution, which keeps its own promises.
     Child,
+}
+
+impl Effect {
+    pub(crate) fn kind(self) -> SpanKind {
+        match self {
+            Effect::AtLeastOnce | Effect::AtMostOnce => SpanKind::Checkpoint,
+            Effect::Wait => SpanKind::Wait,
+            Effect::Child => SpanKind::Child,
+        }
+    }
 }
 
 /// What happens to an `at_most_once` body that may have run when its process crashed.

@@ -56,8 +56,9 @@ pub(crate) struct BodyScope {
 pub(crate) const MOST_NOTES_BYTES: usize = 64 << 10;
 
 impl Ambient {
+    /// A thread that ends is outside: its log may ask after its locals are gone.
     pub(crate) fn current() -> Ambient {
-        AMBIENT.with_borrow(Ambient::clone)
+        AMBIENT.try_with(|ambient| ambient.borrow().clone()).unwrap_or_default()
     }
 
     /// Looks at it without cloning.

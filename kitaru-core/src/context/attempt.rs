@@ -15,6 +15,8 @@ pub(crate) struct Attempt {
     /// Whether the flow was parked before it: no failure happened in between.
     pub(crate) after_park: bool,
     pub(crate) seed: [u8; 32],
+    /// When its generation was created.
+    pub(crate) created_ms: u64,
     /// Whether `.fresh()` began this generation. Then no memo is read.
     pub(crate) fresh: bool,
     /// The rule for a call that contradicts a record, if its checkpoint has none.

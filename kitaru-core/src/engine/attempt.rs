@@ -22,7 +22,7 @@ use crate::engine::plan::{AttemptPlan, Plan, Resume};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Class, EndFrame, Forgotten, Frame, OwnedPayload, Packed, Status, Tally};
+use crate::journal::{Class, EndFrame, Forgotten, Frame, Header, OwnedPayload, Packed, Status, Tally};
 use crate::ledger::{Change, ClaimedGeneration, FirstAttempt, Listing, Stored, blocking};
 use crate::log;
 use crate::machine::{Ask, Due, Exit, Replay};
@@ -117,16 +117,18 @@ pub(super) async fn drive(
     if is_stopped(task, Turn::Begins) {
         return pending().await;
     }
-    log::flow_started(&context.attempt);
+    // The lines about the attempt are in its span, and so are those of its flow.
+    let span = log::attempt_span(&context.attempt);
+    span.in_scope(|| log::flow_started(&context.attempt));
     let driven = match flow_future(&context, request.body, input.borrow()) {
         Ok(flow) => {
             // The flow is made, polled and dropped in its own ambient.
-            let driver = Driver::new(context.clone(), flow).instrument(log::attempt_span(&context.attempt));
+            let driver = Driver::new(context.clone(), flow).instrument(span.clone());
             in_time(&context, driver).await
         }
         Err(error) => Driven::Left(Exit::Stuck { error, shape: input.shape }),
     };
-    finish(entered, &context, driven, begun).await
+    finish(entered, &context, driven, begun).instrument(span).await
 }
 
 /// A flow's input, from the request or from the store.
@@ -153,8 +155,7 @@ fn begin(
     let runtime = &task.engine.runtime;
     let head = Head::new(task, request, generation);
     let tenure = head.tenure.clone();
-    let attempt =
-        Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(task, request, generation, 1, head.header.seed) };
+    let attempt = Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(task, request, 1, &head.header) };
     let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
     let ground = Ground {
         tenure: tenure.clone(),
@@ -230,7 +231,7 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
         after_cut: cut_off > 0,
         after_crash: state.status == Status::Interrupted && number > 1,
         after_park: state.status == Status::Waiting,
-        ..attempt(task, request, header.generation, number, header.seed)
+        ..attempt(task, request, number, &header)
     };
     // A person resumed this execution, and so approved its state.
     let tally = if request.ask == Ask::Resume { Tally::default() } else { state.tally };
@@ -264,15 +265,16 @@ fn executions(task: &Task) -> Weak<dyn Executions> {
     Arc::downgrade(&engine)
 }
 
-fn attempt(task: &Task, request: &Request, generation: u32, number: u32, seed: [u8; 32]) -> Attempt {
+fn attempt(task: &Task, request: &Request, number: u32, header: &Header) -> Attempt {
     Attempt {
         execution: task.execution.clone(),
-        generation,
+        generation: header.generation,
         number,
         after_crash: false,
         after_cut: false,
         after_park: false,
-        seed,
+        seed: header.seed,
+        created_ms: header.created_ms,
         fresh: false,
         deadline_ms: None,
         on_divergence: request.spec.on_divergence,

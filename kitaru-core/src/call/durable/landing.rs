@@ -105,6 +105,8 @@ impl<B: Body> Durable<B> {
             payload: packed.payload(),
         })
         .write();
+        let error = is_error.then_some(&*packed.preview);
+        log::call_ended(&running.span, tries.map_or(0, Tries::count), error);
         let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.take());
         let memo = (spec.meta().memo.is_some() && !is_error && how != How::Recalled).then(|| {
             let recorded_ms = self.context.runtime.clock.now_ms();
