@@ -280,7 +280,7 @@ fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
                 "kitaru-agent/src/mcp.rs",
             ],
         ),
-        ("rmcp::", &["kitaru-agent/src/mcp.rs"]),
+        ("rmcp::", &["kitaru-agent/src/mcp.rs", "kitaru-control/src/mcp", "kitaru-control/src/stdio.rs"]),
         ("rig_agent::", &["kitaru-rig/"]),
         ("rig_core::", &["kitaru-rig/"]),
         (

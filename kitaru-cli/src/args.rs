@@ -94,6 +94,15 @@ pub(crate) enum Command {
         /// What a browser must send; a random one unless set
         #[arg(long, env = "KITARU_TOKEN", hide_env_values = true)]
         token: Option<String>,
+        /// Let assistants act, which speak MCP at /mcp; without it they only look
+        #[arg(long, conflicts_with = "read_only")]
+        mcp_allow_write: bool,
+    },
+    /// Serve an assistant that starts this command, by MCP over stdio
+    Mcp {
+        /// Let it answer, cancel and resume; without it the assistant only looks
+        #[arg(long)]
+        allow_write: bool,
     },
     /// Say which process holds the store
     Status,

@@ -1,6 +1,7 @@
 //! What each command does. Owns the order of questions and what is printed; must not know how a text looks.
 
 mod list;
+mod mcp;
 mod serve;
 mod show;
 mod tail;
@@ -15,7 +16,8 @@ use crate::output::{now_ms, print, print_json};
 use crate::target::Store;
 use crate::text::{self, Cell};
 
-pub(crate) use serve::run as serve;
+pub(crate) use mcp::run as mcp;
+pub(crate) use serve::{Serving, run as serve};
 
 /// Runs a command.
 pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(), Failure> {
@@ -38,7 +40,7 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
         Command::Export { execution } => export(store, &execution).await,
         Command::Status => status(store, json).await,
         // Those need no store.
-        Command::Completions { .. } | Command::Serve { .. } => Ok(()),
+        Command::Completions { .. } | Command::Mcp { .. } | Command::Serve { .. } => Ok(()),
     }
 }
 

@@ -43,8 +43,13 @@ fn run(args: Args) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|why| Failure::Failed(format!("cannot begin: {why}")))?;
-    if let Command::Serve { port, read_only, token } = command {
-        return runtime.block_on(commands::serve(&dir, port, read_only, token));
+    match command {
+        Command::Serve { port, read_only, token, mcp_allow_write } => {
+            let serving = commands::Serving { port, read_only, token, mcp_allow_write };
+            return runtime.block_on(commands::serve(&dir, serving));
+        }
+        Command::Mcp { allow_write } => return runtime.block_on(commands::mcp(&dir, allow_write)),
+        _ => {}
     }
     runtime.block_on(async {
         let store = Store::reach(&dir).await?;

@@ -58,8 +58,8 @@ impl Access {
         matches!(self.who, Who::Token { .. })
     }
 
-    /// Checks a request before anything of it is carried out. Returns whether who asks may act.
-    pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<bool, Problem> {
+    /// Checks who asks, before anything of a request is carried out. Returns whether they may act.
+    pub(crate) fn identify(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<bool, Problem> {
         match &self.who {
             Who::Closed => {
                 let detail =
@@ -73,13 +73,17 @@ impl Access {
             Who::OuterServer { hosts } => check_host(uri, headers, hosts)?,
             Who::Socket => {}
         }
-        let actions = self.actions && !headers.contains_key(READ_ONLY);
-        if reads(method) || actions {
-            return Ok(actions);
-        }
-        let detail = "cannot act: this server is read-only; ask one that allows actions";
-        Err(Problem::new(StatusCode::FORBIDDEN, "read_only", detail))
+        Ok(self.actions && !headers.contains_key(READ_ONLY))
     }
+}
+
+/// Checks that a request only looks, unless who asks may act.
+pub(crate) fn may(method: &Method, actions: bool) -> Result<(), Problem> {
+    if reads(method) || actions {
+        return Ok(());
+    }
+    let detail = "cannot act: this server is read-only; ask one that allows actions";
+    Err(Problem::new(StatusCode::FORBIDDEN, "read_only", detail))
 }
 
 /// A page of another host, whose name leads here, is refused (DNS rebinding), and so is a request that a page of another origin
@@ -156,7 +160,8 @@ mod tests {
     }
 
     fn status(access: &Access, method: &Method, all: &[(http::HeaderName, &str)]) -> u16 {
-        access.check(method, &Uri::from_static("/v1/status"), &headers(all)).map_or_else(|p| p.status.as_u16(), |_| 200)
+        let identified = access.identify(method, &Uri::from_static("/v1/status"), &headers(all));
+        identified.and_then(|actions| may(method, actions)).map_or_else(|p| p.status.as_u16(), |()| 200)
     }
 
     #[test]

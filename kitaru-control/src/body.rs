@@ -1,9 +1,12 @@
-//! The bodies of answers. Must not know what is in them.
+//! The bodies of requests and answers. Must not know what is in them.
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+
+/// The longest body of a request that is read, in bytes: 4 MiB.
+pub(crate) const MOST_BODY: usize = 4 << 20;
 
 /// The body of an answer: most are whole, and one that says when an execution moves has no end.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;

@@ -36,11 +36,17 @@
 
 mod access;
 pub mod api;
+mod assistant;
 mod body;
 mod client;
 mod endpoints;
 mod folder;
 mod live;
+#[cfg(feature = "mcp")]
+mod mcp;
+#[cfg(not(feature = "mcp"))]
+#[path = "mcp/absent.rs"]
+mod mcp;
 #[cfg(test)]
 mod openapi;
 mod pages;
@@ -49,11 +55,15 @@ mod query;
 mod router;
 mod routes;
 mod serve;
+#[cfg(feature = "mcp")]
+mod stdio;
 
 pub use body::{Body, BodyError};
 pub use client::{Client, ClientError};
 pub use router::{Router, folder, router};
 pub use serve::{Server, serve_tcp, serve_unix};
+#[cfg(feature = "mcp")]
+pub use stdio::serve_stdio;
 
 /// The routes and the shapes of this version, as OpenAPI 3.1 JSON.
 pub const OPENAPI: &str = include_str!("../openapi.json");

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,18 +17,17 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kitaru_core::{Kitaru, WeakKitaru};
 
-use crate::access::{Access, TOKEN_COOKIE, Who};
-use crate::body::{Body, BodyError, full, passed_on};
+use crate::access::{Access, TOKEN_COOKIE, Who, may};
+use crate::assistant::Ask;
+use crate::body::{Body, BodyError, MOST_BODY, full, passed_on};
 use crate::endpoints::{self, Asked};
 use crate::folder::{Folder, Holder, forward};
 use crate::live::Live;
+use crate::mcp;
 use crate::pages;
 use crate::problem::Problem;
 use crate::query::pairs;
-use crate::routes;
-
-/// The longest body that is read, in bytes: 4 MiB.
-const MOST_BODY: usize = 4 << 20;
+use crate::{api, routes};
 
 /// The control API of a store, to mount in your own server: a `tower` service over `http` types.
 ///
@@ -59,6 +59,8 @@ const MOST_BODY: usize = 4 << 20;
 pub struct Router {
     store: Store,
     access: Access,
+    /// Whether assistants may act where others may.
+    assistants_act: bool,
     live: Live,
 }
 
@@ -78,6 +80,7 @@ pub fn router(kitaru: &Kitaru) -> Router {
     Router {
         store: Store::Kept(kitaru.clone()),
         access: Access { who: Who::Closed, actions: false },
+        assistants_act: false,
         live: Live::default(),
     }
 }
@@ -102,6 +105,7 @@ pub fn folder(dir: impl AsRef<Path>) -> Router {
     Router {
         store: Store::Folder(Folder::new(dir.as_ref())),
         access: Access { who: Who::Closed, actions: false },
+        assistants_act: false,
         live: Live::default(),
     }
 }
@@ -116,6 +120,7 @@ pub(crate) fn beside(kitaru: &WeakKitaru) -> Router {
     Router {
         store: Store::Beside(kitaru.clone()),
         access: Access { who: Who::Socket, actions: true },
+        assistants_act: false,
         live: Live::default(),
     }
 }
@@ -149,6 +154,14 @@ impl Router {
         self
     }
 
+    /// Lets assistants act as well, which speak MCP at `/mcp` with the token of the router. Without this they are given tools that
+    /// only show, although actions are allowed. `/mcp` needs the feature `mcp`.
+    #[must_use]
+    pub fn allow_assistants_to_act(mut self) -> Self {
+        self.assistants_act = true;
+        self
+    }
+
     /// Answers one request.
     ///
     /// # Cancel safety
@@ -162,7 +175,7 @@ impl Router {
         let (head, body) = request.into_parts();
         let mut response = match self.carry_out(&head, body).await {
             Ok(response) => response,
-            Err(problem) if is_api(&head) => {
+            Err(problem) if is_api(&head) || head.uri.path() == MCP => {
                 let body = serde_json::to_vec(&problem.body()).unwrap_or_default();
                 whole(problem.status, "application/problem+json", body)
             }
@@ -195,8 +208,17 @@ impl Router {
         if head.uri.path() == "/login" {
             return self.login(head, &read(body).await?);
         }
-        let actions = self.access.check(&head.method, &head.uri, &head.headers)?;
-        let body = read(body).await?;
+        let actions = self.access.identify(&head.method, &head.uri, &head.headers)?;
+        if head.uri.path() == MCP {
+            let (ask, acts) = self.clone().for_assistant(actions);
+            return mcp::answer(ask, acts, head, read(body).await?).await;
+        }
+        may(&head.method, actions)?;
+        self.pass(head, read(body).await?, actions).await
+    }
+
+    /// Passes a request that may be carried out to the process that has the store open.
+    async fn pass(&self, head: &Parts, body: Bytes, actions: bool) -> Result<Response<Body>, Problem> {
         match &self.store {
             Store::Kept(kitaru) => self.ask(kitaru, head, body, actions).await,
             Store::Beside(kitaru) => {
@@ -212,6 +234,36 @@ impl Router {
                 }
             },
         }
+    }
+
+    /// How an assistant that was admitted asks the API, and whether it may act.
+    pub(crate) fn for_assistant(self, actions: bool) -> (Ask, bool) {
+        let acts = actions && self.access.actions && self.assistants_act;
+        let ask: Ask = Arc::new(move |method, path, body| {
+            let router = self.clone();
+            Box::pin(async move { router.ask_whole(method, path, body, acts).await })
+        });
+        (ask, acts)
+    }
+
+    /// Asks the API, and reads the answer to its end.
+    async fn ask_whole(&self, method: Method, path: String, body: Bytes, acts: bool) -> Result<Bytes, String> {
+        let asked = async {
+            may(&method, acts)?;
+            let request = Request::builder().method(method).uri(path).body(());
+            let (head, ()) = request.map_err(|why| Problem::misuse(format!("cannot ask: {why}")))?.into_parts();
+            self.pass(&head, body, acts).await
+        };
+        let response = asked.await.map_err(|problem| problem.body().detail)?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|why| format!("cannot read the answer: {why}"))?;
+        let body = body.to_bytes();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let problem = serde_json::from_slice::<api::Problem>(&body);
+        Err(problem
+            .map_or_else(|_| format!("cannot read the answer: it has status {status}"), |problem| problem.detail))
     }
 
     /// Asks an open store.
@@ -263,6 +315,9 @@ impl Router {
         Ok(response)
     }
 }
+
+/// Where assistants ask.
+const MCP: &str = "/mcp";
 
 fn is_api(head: &Parts) -> bool {
     head.uri.path() == "/v1" || head.uri.path().starts_with("/v1/")

@@ -8,8 +8,17 @@ use kitaru_control::{folder, serve_tcp};
 use crate::failure::Failure;
 use crate::output::print;
 
+/// What is served, and how.
+pub(crate) struct Serving {
+    pub(crate) port: u16,
+    pub(crate) read_only: bool,
+    pub(crate) token: Option<String>,
+    pub(crate) mcp_allow_write: bool,
+}
+
 /// Serves until Ctrl-C.
-pub(crate) async fn run(dir: &Path, port: u16, read_only: bool, token: Option<String>) -> Result<(), Failure> {
+pub(crate) async fn run(dir: &Path, serving: Serving) -> Result<(), Failure> {
+    let Serving { port, read_only, token, mcp_allow_write } = serving;
     let token = match token.filter(|token| !token.is_empty()) {
         Some(token) => token,
         None => random()?,
@@ -23,6 +32,9 @@ pub(crate) async fn run(dir: &Path, port: u16, read_only: bool, token: Option<St
     let mut router = folder(dir).token(token.clone(), hosts);
     if !read_only {
         router = router.allow_actions();
+    }
+    if mcp_allow_write {
+        router = router.allow_assistants_to_act();
     }
     let server = serve_tcp(router, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .map_err(|error| Failure::Failed(format!("{error:#}; choose another one with --port")))?;
