@@ -70,6 +70,9 @@ struct Running;
 pub use kitaru_agent as agent;
 #[cfg(all(feature = "control", unix))]
 pub use kitaru_control as control;
+#[cfg(all(feature = "logs", unix))]
+#[cfg_attr(docsrs, doc(cfg(feature = "logs")))]
+pub use kitaru_control::{log_layer, log_layer_at};
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{

@@ -34,6 +34,8 @@ pub(crate) enum Command {
         /// flow/id, or the beginning of an id
         execution: String,
     },
+    /// Print what the program has logged in an execution
+    Logs(Logs),
     /// List the open questions, oldest first
     Waits,
     /// Answer an open question
@@ -154,6 +156,18 @@ pub(crate) struct Show {
     /// Print values whole
     #[arg(long)]
     pub(crate) values: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logs {
+    /// flow/id, or the beginning of an id
+    pub(crate) execution: String,
+    /// Follow the log until the execution ends
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only this level, and more severe ones
+    #[arg(long, value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub(crate) level: Option<String>,
 }
 
 /// The statuses of executions.

@@ -1,6 +1,7 @@
 //! What each command does. Owns the order of questions and what is printed; must not know how a text looks.
 
 mod list;
+mod logs;
 mod mcp;
 mod serve;
 mod show;
@@ -25,6 +26,7 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
         Command::List(list) => list::run(store, list, json).await,
         Command::Show(show) => show::run(store, show, json).await,
         Command::Tail { execution } => tail::run(store, &execution, json).await,
+        Command::Logs(logs) => logs::run(store, logs, json).await,
         Command::Waits => waits(store, json).await,
         Command::Answer { execution, value, wait } => answer(store, &execution, &value, wait, json).await,
         Command::Send { execution, signal, value, key } => {

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BUSY: Style = AnsiColor::Blue.on_default();
-const WAITS: Style = AnsiColor::Yellow.on_default();
+pub(crate) const WAITS: Style = AnsiColor::Yellow.on_default();
 pub(crate) const STRONG: Style = Style::new().bold();
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
@@ -86,6 +86,12 @@ pub(crate) fn time(ms: u64) -> String {
     time.map_or_else(|| format!("{ms} ms"), |time| time.to_string())
 }
 
+/// A time in UTC, to the millisecond.
+pub(crate) fn moment(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| format!("{ms} ms"), |time| time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+}
+
 /// How long something took.
 pub(crate) fn duration(us: u64) -> String {
     match us {
@@ -147,6 +153,7 @@ mod tests {
         assert_eq!(when(0, 59_000), "59 s ago");
         assert_eq!(when(0, 3_599_000), "59 min ago");
         assert_eq!(when(0, 86_400_000), "1970-01-01T00:00:00Z");
+        assert_eq!(moment(1_020), "1970-01-01T00:00:01.020Z");
         assert_eq!(duration(999), "999 µs");
         assert_eq!(duration(61_000_000), "1 min 1 s");
     }

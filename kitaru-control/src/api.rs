@@ -41,6 +41,17 @@ pub struct RecordsQuery {
     pub limit: Option<u32>,
 }
 
+/// Which events of the log of an execution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogsQuery {
+    /// Only events behind this number.
+    pub after: Option<u64>,
+    /// Only events of this level, and more severe ones.
+    pub level: Option<LogLevel>,
+    /// How many events, 1 to 1,000; 1,000 unless set.
+    pub limit: Option<u32>,
+}
+
 /// What process holds the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -304,6 +315,53 @@ pub struct Argument {
     pub name: String,
     /// A preview of its value.
     pub preview: String,
+}
+
+/// The level of an event, the most severe one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the levels of `tracing`")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// An event that a program has logged in an execution, by `tracing`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogEvent {
+    /// Its number: later events have larger ones, also those of a later process. Numbers have gaps.
+    pub number: u64,
+    /// When it was logged.
+    pub time_ms: u64,
+    /// Its level.
+    pub level: LogLevel,
+    /// Its target: the module that logs it, unless it says otherwise.
+    pub target: String,
+    /// Its message.
+    pub message: String,
+    /// Its other fields, by name.
+    pub fields: Value,
+    /// The record whose body has logged it, where that is known.
+    pub checkpoint: Option<String>,
+    /// The attempt that has logged it, where that is known.
+    pub attempt: Option<u64>,
+}
+
+/// The events of an execution that the process which holds the store has logged, oldest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Logs {
+    /// The events.
+    pub events: Vec<LogEvent>,
+    /// The number behind which the next page begins; `null` behind the last.
+    pub next_after: Option<u64>,
+    /// How many older events of the execution are no longer kept.
+    pub dropped: u64,
 }
 
 /// Answers an open question.

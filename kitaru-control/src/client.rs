@@ -146,6 +146,12 @@ impl Client {
         self.get(format!("{}?{}", path(flow, id, "/records"), query.write())).await
     }
 
+    /// What the program that holds the store has logged in an execution, oldest first; an error with the code `no_logs` if it
+    /// keeps no log.
+    pub async fn logs(&self, flow: &str, id: &str, query: api::LogsQuery) -> Result<api::Logs, ClientError> {
+        self.get(format!("{}?{}", path(flow, id, "/logs"), query.write())).await
+    }
+
     /// The open questions, oldest first.
     pub async fn waits(&self) -> Result<api::Waits, ClientError> {
         self.get("/v1/waits".to_owned()).await

@@ -11,9 +11,9 @@ use kitaru_core::{Cursor, Execution, ExecutionRef, Kitaru, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api;
 use crate::problem::Problem;
 use crate::routes::{Endpoint, Match};
+use crate::{api, logs};
 
 /// How many records a page has unless the request says, and how many it has at most.
 const RECORDS: usize = 100;
@@ -53,6 +53,7 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
             check(kitaru, &wanted).await?;
             json(&kitaru.export(wanted).await?)
         }
+        Endpoint::Logs => json(&logs(kitaru, &named(), &api::LogsQuery::read(&query)?).await?),
         Endpoint::Answer => done(act(kitaru, named(), Action::Answer(read(&body)?)).await),
         Endpoint::Signal => done(act(kitaru, named(), Action::Signal(read(&body)?)).await),
         Endpoint::Cancel => done(act(kitaru, named(), Action::Cancel(read(&body)?)).await),
@@ -210,6 +211,18 @@ fn page_of(execution: &Execution, query: api::RecordsQuery) -> api::Records {
         records: page.iter().map(shown::record).collect(),
         next_after: page.last().filter(|_| more).map(kitaru_core::Record::number),
     }
+}
+
+/// What the program has logged in an execution.
+async fn logs(kitaru: &Kitaru, wanted: &ExecutionRef, query: &api::LogsQuery) -> Result<api::Logs, Problem> {
+    check(kitaru, wanted).await?;
+    logs::read(wanted, query).ok_or_else(|| {
+        let detail = format!(
+            "cannot show the log of execution {wanted}: the program keeps none; add `kitaru::log_layer()`, of the feature \
+             `logs`, to its subscriber"
+        );
+        Problem::new(StatusCode::CONFLICT, "no_logs", detail)
+    })
 }
 
 /// The open questions of the store, oldest first.

@@ -42,6 +42,11 @@ mod client;
 mod endpoints;
 mod folder;
 mod live;
+#[cfg(feature = "logs")]
+mod logs;
+#[cfg(not(feature = "logs"))]
+#[path = "logs/absent.rs"]
+mod logs;
 #[cfg(feature = "mcp")]
 mod mcp;
 #[cfg(not(feature = "mcp"))]
@@ -60,6 +65,8 @@ mod stdio;
 
 pub use body::{Body, BodyError};
 pub use client::{Client, ClientError};
+#[cfg(feature = "logs")]
+pub use logs::{log_layer, log_layer_at};
 pub use router::{Router, folder, router};
 pub use serve::{Server, serve_tcp, serve_unix};
 #[cfg(feature = "mcp")]

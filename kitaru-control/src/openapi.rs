@@ -61,6 +61,20 @@ fn described(endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Described {
             shapes.subschema_for::<api::Records>().to_value(),
         ),
         Endpoint::Export => ("The history of an execution, for a test", &[], None, json!({ "type": "object" })),
+        Endpoint::Logs => (
+            "What the program has logged in an execution, oldest first",
+            &[
+                ("after", "integer", "Only events behind this number."),
+                (
+                    "level",
+                    "string",
+                    "Only events of this level, and more severe ones: error, warn, info, debug, trace.",
+                ),
+                ("limit", "integer", "How many events, 1 to 1,000; 1,000 unless set."),
+            ],
+            None,
+            shapes.subschema_for::<api::Logs>().to_value(),
+        ),
         Endpoint::Answer => {
             ("Answers an open question", &[], Some(shapes.subschema_for::<api::Answer>().to_value()), done(shapes))
         }

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::api::{ListQuery, RecordsQuery};
+use crate::api::{ListQuery, LogLevel, LogsQuery, RecordsQuery};
 use crate::problem::Problem;
 
 /// What a segment of a path and a parameter may hold as it is.
@@ -108,6 +108,56 @@ impl RecordsQuery {
     }
 }
 
+/// The levels, the most severe one first.
+const LEVELS: [(&str, LogLevel); 5] = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+impl LogLevel {
+    /// Its name: `error`, `warn`, `info`, `debug` or `trace`.
+    pub fn name(self) -> &'static str {
+        LEVELS[self as usize].0
+    }
+
+    /// The level of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        LEVELS.iter().find(|(known, _)| *known == name).map(|(_, level)| *level)
+    }
+}
+
+impl LogsQuery {
+    pub(crate) fn read(query: &str) -> Result<Self, Problem> {
+        let mut read = LogsQuery::default();
+        for parameter in pairs(query) {
+            let (name, value) = parameter?;
+            match &*name {
+                "after" => read.after = Some(number(&name, &value)?),
+                "level" => {
+                    let unknown =
+                        || format!("cannot read level={value:?}: it is not error, warn, info, debug or trace");
+                    read.level = Some(LogLevel::of_name(&value).ok_or_else(|| Problem::misuse(unknown()))?);
+                }
+                "limit" => read.limit = Some(number(&name, &value)?),
+                _ => return Err(unknown(&name, "after, level, limit")),
+            }
+        }
+        Ok(read)
+    }
+
+    pub(crate) fn write(&self) -> String {
+        let mut pairs = Vec::new();
+        let Self { after, level, limit } = self;
+        after.iter().for_each(|after| pairs.push(format!("after={after}")));
+        level.iter().for_each(|level| pairs.push(format!("level={}", level.name())));
+        limit.iter().for_each(|limit| pairs.push(format!("limit={limit}")));
+        pairs.join("&")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +179,9 @@ mod tests {
         let records = RecordsQuery { generation: Some(2), after: Some(9), limit: Some(1) };
         assert_eq!(RecordsQuery::read(&records.write()).unwrap(), records);
         assert_eq!(ListQuery::read("").unwrap(), ListQuery::default());
+        let logs = LogsQuery { after: Some(9), level: Some(LogLevel::Warn), limit: Some(1) };
+        assert_eq!(LogsQuery::read(&logs.write()).unwrap(), logs);
+        assert!(LogsQuery::read("level=loud").unwrap_err().body().detail.contains("it is not error, warn"));
     }
 
     #[test]
