@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+mod upkeep;
+
+pub(crate) use upkeep::{Delete, Gc, Import};
+
 /// See executions and steer them.
 ///
 /// An EXECUTION is `flow/id`, as `list` prints it, or the beginning of an id where one execution has it.
@@ -85,6 +89,26 @@ pub(crate) enum Command {
         /// flow/id, or the beginning of an id
         execution: String,
     },
+    /// Delete an execution that has ended
+    Delete(Delete),
+    /// Delete executions whose retention is over, now
+    Gc(Gc),
+    /// Look at every row of the store: what is damaged, unfinished or large
+    Doctor,
+    /// Write a backup of the whole store, while it is used
+    Backup {
+        /// The file, which does not exist; the process that holds the store writes it
+        file: PathBuf,
+    },
+    /// Make a store of a backup, in the folder that --dir names
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Put a history that `export` printed into the folder of a test
+    Import(Import),
+    /// List who deleted what
+    Audit,
     /// Serve the dashboard and the API on loopback, until Ctrl-C
     Serve {
         /// The port; 0 takes any

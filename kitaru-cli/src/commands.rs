@@ -6,6 +6,7 @@ mod mcp;
 mod serve;
 mod show;
 mod tail;
+mod upkeep;
 
 use clap::CommandFactory as _;
 use kitaru_control::api;
@@ -19,6 +20,7 @@ use crate::text::{self, Cell};
 
 pub(crate) use mcp::run as mcp;
 pub(crate) use serve::{Serving, run as serve};
+pub(crate) use upkeep::{import, restore};
 
 /// Runs a command.
 pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(), Failure> {
@@ -41,8 +43,17 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
         }
         Command::Export { execution } => export(store, &execution).await,
         Command::Status => status(store, json).await,
+        Command::Delete(delete) => upkeep::delete(store, &delete, json).await,
+        Command::Gc(gc) => upkeep::gc(store, &gc, json).await,
+        Command::Doctor => upkeep::doctor(store, json).await,
+        Command::Backup { file } => upkeep::backup(store, &file, json).await,
+        Command::Audit => upkeep::audit(store, json).await,
         // Those need no store.
-        Command::Completions { .. } | Command::Mcp { .. } | Command::Serve { .. } => Ok(()),
+        Command::Completions { .. }
+        | Command::Mcp { .. }
+        | Command::Serve { .. }
+        | Command::Restore { .. }
+        | Command::Import(_) => Ok(()),
     }
 }
 

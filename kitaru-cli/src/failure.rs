@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     NotFound(String),
     /// The server refuses it, or its answer cannot be read.
     Client(ClientError),
+    /// The store needs a person.
+    Unwell(u64),
     /// The reader of the output has had enough, as `head` does.
     ClosedPipe,
 }
@@ -20,7 +22,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Failure::Failed(_) | Failure::ClosedPipe => 1,
+            Failure::Failed(_) | Failure::Unwell(_) | Failure::ClosedPipe => 1,
             Failure::NotFound(_) => 3,
             Failure::Client(ClientError::Refused(problem)) => match &*problem.code {
                 "misuse" | "too_large" => 2,
@@ -40,6 +42,8 @@ impl fmt::Display for Failure {
         match self {
             Failure::Failed(why) | Failure::NotFound(why) => f.write_str(why),
             Failure::Client(error) => error.fmt(f),
+            Failure::Unwell(1) => f.write_str("the store has a problem, which is listed above"),
+            Failure::Unwell(problems) => write!(f, "the store has {problems} problems, which are listed above"),
             Failure::ClosedPipe => f.write_str("the output was closed"),
         }
     }

@@ -51,6 +51,12 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Mcp { allow_write } => return runtime.block_on(commands::mcp(&dir, allow_write)),
         _ => {}
     }
+    if let Command::Restore { file } = command {
+        return runtime.block_on(commands::restore(&dir, &file, json));
+    }
+    if let Command::Import(import) = command {
+        return commands::import(&import, json);
+    }
     runtime.block_on(async {
         let store = Store::reach(&dir).await?;
         commands::run(&store, command, json).await

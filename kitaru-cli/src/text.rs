@@ -103,6 +103,16 @@ pub(crate) fn duration(us: u64) -> String {
     }
 }
 
+/// How many bytes, for people.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 /// A cell of a table: a text, and its style.
 pub(crate) struct Cell(pub(crate) String, pub(crate) Style);
 
@@ -155,6 +165,7 @@ mod tests {
         assert_eq!(when(0, 86_400_000), "1970-01-01T00:00:00Z");
         assert_eq!(moment(1_020), "1970-01-01T00:00:01.020Z");
         assert_eq!(duration(999), "999 µs");
+        assert_eq!((bytes(999), bytes(1_234_000)), ("999 B".to_owned(), "1.2 MB".to_owned()));
         assert_eq!(duration(61_000_000), "1 min 1 s");
     }
 }

@@ -6,6 +6,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod upkeep;
+
+pub use upkeep::{
+    Audit, AuditEntry, BackUp, Backup, Checkup, Collected, Delete, ExecutionSize, Finding, FlowSize, Found, Gc,
+    StatusCount, TableSize,
+};
+
 /// What a list of executions is narrowed to. Values of one key are alternatives for `status`, and all wanted for `tag`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListQuery {
@@ -183,6 +190,8 @@ pub struct Execution {
     pub error: Option<String>,
     /// Whether it was cancelled without its undo.
     pub undo_skipped: bool,
+    /// Who did what to it, the oldest first: the newest 100 entries.
+    pub audit: Vec<AuditEntry>,
     /// What the flow logged of itself.
     pub metadata: Value,
     /// The execution whose flow began it.

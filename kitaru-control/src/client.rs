@@ -18,6 +18,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::api;
 use crate::query::encode;
 use crate::router::{Router, trusted};
+use crate::routes::BACKUP;
 
 /// Asks a server of the control API, over a new connection each time.
 ///
@@ -182,14 +183,43 @@ impl Client {
         self.post(path(flow, id, "/resume"), resume).await
     }
 
+    /// Deletes an execution that has ended.
+    pub async fn delete(&self, flow: &str, id: &str) -> Result<(), ClientError> {
+        self.post(path(flow, id, "/delete"), &api::Delete {}).await
+    }
+
+    /// Deletes executions whose retention is over, or counts them.
+    pub async fn gc(&self, gc: api::Gc) -> Result<api::Collected, ClientError> {
+        self.post_for("/v1/gc".to_owned(), &gc).await
+    }
+
+    /// Who deleted what.
+    pub async fn audit(&self) -> Result<api::Audit, ClientError> {
+        self.get("/v1/audit".to_owned()).await
+    }
+
+    /// What a look at every row finds.
+    pub async fn checkup(&self) -> Result<api::Checkup, ClientError> {
+        self.get("/v1/checkup".to_owned()).await
+    }
+
+    /// Has the process that holds the store write a backup, to a file whose path is absolute. Over a Unix socket only.
+    pub async fn backup(&self, file: &str) -> Result<api::Backup, ClientError> {
+        self.post_for(BACKUP.to_owned(), &api::BackUp { file: file.to_owned() }).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
         self.ask(Method::GET, path, Bytes::new()).await
     }
 
     async fn post(&self, path: String, body: &impl Serialize) -> Result<(), ClientError> {
-        let body = serde_json::to_vec(body).map_err(|why| ClientError::Broken { why: why.to_string() })?;
-        let api::Done {} = self.ask(Method::POST, path, body.into()).await?;
+        let api::Done {} = self.post_for(path, body).await?;
         Ok(())
+    }
+
+    async fn post_for<T: DeserializeOwned>(&self, path: String, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|why| ClientError::Broken { why: why.to_string() })?;
+        self.ask(Method::POST, path, body.into()).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: String, body: Bytes) -> Result<T, ClientError> {

@@ -2,6 +2,7 @@
 //! who may ask.
 
 mod shown;
+mod upkeep;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -58,6 +59,11 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
         Endpoint::Signal => done(act(kitaru, named(), Action::Signal(read(&body)?)).await),
         Endpoint::Cancel => done(act(kitaru, named(), Action::Cancel(read(&body)?)).await),
         Endpoint::Resume => done(act(kitaru, named(), Action::Resume(read(&body)?)).await),
+        Endpoint::Delete => done(act(kitaru, named(), Action::Delete(read(&body)?)).await),
+        Endpoint::Gc => json(&upkeep::collect(kitaru, read(&body)?).await?),
+        Endpoint::Audit => json(&upkeep::audit(kitaru).await?),
+        Endpoint::Checkup => json(&upkeep::check_up(kitaru).await?),
+        Endpoint::Backup => json(&upkeep::back_up(kitaru, &read(&body)?).await?),
     }
 }
 
@@ -67,6 +73,7 @@ pub(crate) enum Action {
     Signal(api::Signal),
     Cancel(api::Cancel),
     Resume(api::Resume),
+    Delete(api::Delete),
 }
 
 /// Carries out an action. It is durable when this returns.
@@ -81,6 +88,7 @@ pub(crate) async fn act(kitaru: &Kitaru, wanted: ExecutionRef, action: Action) -
                 None => request.await?,
             }
         }
+        Action::Delete(api::Delete {}) => kitaru.delete(wanted).await?,
         Action::Cancel(api::Cancel { without_undo: true }) => kitaru.cancel(wanted).without_undo().await?,
         Action::Cancel(api::Cancel { without_undo: false }) => kitaru.cancel(wanted).await?,
         Action::Resume(api::Resume { forget, after }) => {

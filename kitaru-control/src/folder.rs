@@ -1,6 +1,7 @@
 //! A store by its folder: the process that holds it answers or, where none does, this one opens it for one request. Owns which of
 //! the two; must not know what is asked.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use kitaru_core::{Error, Kitaru, Recovery};
 use tokio::net::UnixStream;
 
 use crate::access::READ_ONLY;
+use crate::actor::ACTOR;
+use crate::place;
 use crate::problem::Problem;
 
 /// How long another process may hold the store for a moment, as a command does.
 const LOCK: Duration = Duration::from_secs(2);
-/// The name of the socket in a store's folder.
-pub(crate) const SOCKET: &str = "control.sock";
 
 /// A store on disk.
 #[derive(Clone, Debug)]
@@ -41,10 +42,15 @@ impl Folder {
 
     /// Finds out who answers. The store is opened to be read only unless the request `acts`.
     pub(crate) async fn holder(&self, acts: bool) -> Result<Holder, Problem> {
-        let silent = match UnixStream::connect(self.0.join(SOCKET)).await {
-            Ok(stream) => return Ok(Holder::Other(stream)),
-            Err(silent) => silent,
-        };
+        let dir = self.0.clone();
+        let places = tokio::task::spawn_blocking(move || place::find(&dir)).await.unwrap_or_default();
+        let mut silent = io::Error::other("its folder names none");
+        for place in places {
+            match UnixStream::connect(place).await {
+                Ok(stream) => return Ok(Holder::Other(stream)),
+                Err(why) => silent = why,
+            }
+        }
         self.open(acts).await.map(Holder::This).map_err(|error| {
             let detail = match error.is_locked() {
                 true => format!(
@@ -69,12 +75,12 @@ impl Folder {
     }
 }
 
-/// Passes a request on, and the answer back as it comes.
+/// Passes a request on, with who asks, and the answer back as it comes.
 pub(crate) async fn forward(
     stream: UnixStream,
     head: &Parts,
     body: Bytes,
-    actions: bool,
+    (actions, by): (bool, Option<String>),
 ) -> Result<Response<Incoming>, Problem> {
     let broken = |why: hyper::Error| {
         let detail = format!("cannot reach the process that holds the store: {why}; ask again");
@@ -89,6 +95,9 @@ pub(crate) async fn forward(
     headers.insert(http::header::HOST, HeaderValue::from_static("localhost"));
     if !actions {
         headers.insert(READ_ONLY, HeaderValue::from_static("1"));
+    }
+    if let Some(by) = by.and_then(|by| HeaderValue::from_bytes(by.as_bytes()).ok()) {
+        headers.insert(ACTOR, by);
     }
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // It ends with the answer.

@@ -35,6 +35,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod actor;
 pub mod api;
 mod assistant;
 mod body;
@@ -55,6 +56,7 @@ mod mcp;
 #[cfg(test)]
 mod openapi;
 mod pages;
+mod place;
 mod problem;
 mod query;
 mod router;

@@ -87,6 +87,30 @@ fn described(endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Described {
         Endpoint::Resume => {
             ("Resumes an execution", &[], Some(shapes.subschema_for::<api::Resume>().to_value()), done(shapes))
         }
+        Endpoint::Delete => (
+            "Deletes an execution that has ended",
+            &[],
+            Some(shapes.subschema_for::<api::Delete>().to_value()),
+            done(shapes),
+        ),
+        Endpoint::Gc => (
+            "Deletes executions whose retention is over",
+            &[],
+            Some(shapes.subschema_for::<api::Gc>().to_value()),
+            shapes.subschema_for::<api::Collected>().to_value(),
+        ),
+        Endpoint::Audit => {
+            ("Who deleted what, the oldest first", &[], None, shapes.subschema_for::<api::Audit>().to_value())
+        }
+        Endpoint::Checkup => {
+            ("What a look at every row finds", &[], None, shapes.subschema_for::<api::Checkup>().to_value())
+        }
+        Endpoint::Backup => (
+            "Writes a backup to a file; over a Unix socket only",
+            &[],
+            Some(shapes.subschema_for::<api::BackUp>().to_value()),
+            shapes.subschema_for::<api::Backup>().to_value(),
+        ),
     };
     Described { summary, query, takes, gives }
 }

@@ -18,6 +18,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kitaru_core::{Kitaru, WeakKitaru};
 
 use crate::access::{Access, TOKEN_COOKIE, Who, may};
+use crate::actor::{actor, user};
 use crate::assistant::Ask;
 use crate::body::{Body, BodyError, MOST_BODY, full, passed_on};
 use crate::endpoints::{self, Asked};
@@ -27,6 +28,7 @@ use crate::mcp;
 use crate::pages;
 use crate::problem::Problem;
 use crate::query::pairs;
+use crate::routes::BACKUP;
 use crate::{api, routes};
 
 /// The control API of a store, to mount in your own server: a `tower` service over `http` types.
@@ -61,6 +63,8 @@ pub struct Router {
     access: Access,
     /// Whether assistants may act where others may.
     assistants_act: bool,
+    /// The user at the other end, if a Unix socket says it.
+    peer: Option<Arc<str>>,
     live: Live,
 }
 
@@ -81,6 +85,7 @@ pub fn router(kitaru: &Kitaru) -> Router {
         store: Store::Kept(kitaru.clone()),
         access: Access { who: Who::Closed, actions: false },
         assistants_act: false,
+        peer: None,
         live: Live::default(),
     }
 }
@@ -106,13 +111,15 @@ pub fn folder(dir: impl AsRef<Path>) -> Router {
         store: Store::Folder(Folder::new(dir.as_ref())),
         access: Access { who: Who::Closed, actions: false },
         assistants_act: false,
+        peer: None,
         live: Live::default(),
     }
 }
 
 /// As [`folder`], for this process.
 pub(crate) fn trusted(dir: &Path) -> Router {
-    Router { access: Access { who: Who::Socket, actions: true }, ..folder(dir) }
+    let peer = Some(user(rustix::process::geteuid().as_raw()));
+    Router { access: Access { who: Who::Socket, actions: true }, peer, ..folder(dir) }
 }
 
 /// As [`router`], of a store that it does not keep open, behind a socket that only its owner may open.
@@ -121,6 +128,7 @@ pub(crate) fn beside(kitaru: &WeakKitaru) -> Router {
         store: Store::Beside(kitaru.clone()),
         access: Access { who: Who::Socket, actions: true },
         assistants_act: false,
+        peer: None,
         live: Live::default(),
     }
 }
@@ -160,6 +168,11 @@ impl Router {
     pub fn allow_assistants_to_act(mut self) -> Self {
         self.assistants_act = true;
         self
+    }
+
+    /// The same, for the user at the other end of a connection.
+    pub(crate) fn of_peer(&self, peer: Option<Arc<str>>) -> Self {
+        Router { peer, ..self.clone() }
     }
 
     /// Answers one request.
@@ -219,16 +232,25 @@ impl Router {
 
     /// Passes a request that may be carried out to the process that has the store open.
     async fn pass(&self, head: &Parts, body: Bytes, actions: bool) -> Result<Response<Body>, Problem> {
+        if head.uri.path() == BACKUP && !matches!(self.access.who, Who::Socket) {
+            let detail = "cannot back up the store: a backup has its secret and all values; ask over its Unix socket";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "read_only", detail));
+        }
+        let by = actor(&self.access.who, self.peer.as_ref(), &head.headers);
         match &self.store {
-            Store::Kept(kitaru) => self.ask(kitaru, head, body, actions).await,
+            Store::Kept(kitaru) => self.ask(&kitaru.by(by), head, body, actions).await,
             Store::Beside(kitaru) => {
                 let kitaru = kitaru.upgrade().ok_or_else(Problem::closed)?;
-                self.ask(&kitaru, head, body, actions).await
+                self.ask(&kitaru.by(by), head, body, actions).await
             }
             Store::Folder(folder) => match folder.holder(!matches!(head.method, Method::GET | Method::HEAD)).await? {
-                Holder::Other(stream) => Ok(forward(stream, head, body, actions).await?.map(passed_on)),
+                Holder::Other(stream) => {
+                    // The other process knows the user of this one.
+                    let by = Some(by).filter(|_| !matches!(self.access.who, Who::Socket));
+                    Ok(forward(stream, head, body, (actions, by)).await?.map(passed_on))
+                }
                 Holder::This(kitaru) => {
-                    let response = self.ask(&kitaru, head, body, actions).await;
+                    let response = self.ask(&kitaru.by(by), head, body, actions).await;
                     kitaru.close().await?;
                     response
                 }

@@ -19,6 +19,11 @@ pub(crate) enum Endpoint {
     Signal,
     Cancel,
     Resume,
+    Delete,
+    Gc,
+    Audit,
+    Checkup,
+    Backup,
 }
 
 /// A path and its method. `{flow}` and `{id}` stand for one percent-encoded segment each.
@@ -32,6 +37,9 @@ const fn route(method: Method, path: &'static str, endpoint: Endpoint) -> Route 
     Route { method, path, endpoint }
 }
 
+/// What only the owner of a store may ask for: all of it, sensitive values and the secret included.
+pub(crate) const BACKUP: &str = "/v1/backup";
+
 pub(crate) static ROUTES: &[Route] = &[
     route(Method::GET, "/v1/status", Endpoint::Status),
     route(Method::GET, "/v1/waits", Endpoint::Waits),
@@ -44,6 +52,11 @@ pub(crate) static ROUTES: &[Route] = &[
     route(Method::POST, "/v1/executions/{flow}/{id}/signal", Endpoint::Signal),
     route(Method::POST, "/v1/executions/{flow}/{id}/cancel", Endpoint::Cancel),
     route(Method::POST, "/v1/executions/{flow}/{id}/resume", Endpoint::Resume),
+    route(Method::POST, "/v1/executions/{flow}/{id}/delete", Endpoint::Delete),
+    route(Method::POST, "/v1/gc", Endpoint::Gc),
+    route(Method::GET, "/v1/audit", Endpoint::Audit),
+    route(Method::GET, "/v1/checkup", Endpoint::Checkup),
+    route(Method::POST, BACKUP, Endpoint::Backup),
 ];
 
 /// What a path leads to.

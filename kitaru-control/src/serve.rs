@@ -7,19 +7,21 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use kitaru_core::__private::{Companion, inventory};
+use kitaru_core::__private::{Accompaniment, Companion, inventory};
 use kitaru_core::{Error, Kitaru, WeakKitaru};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
-use crate::folder::SOCKET;
+use crate::actor::user;
+use crate::place::{self, SocketPlace};
 use crate::router::{Router, beside};
 
 /// How long a client may take for the headers of a request.
@@ -80,9 +82,15 @@ pub fn serve_unix(kitaru: &Kitaru, path: impl AsRef<Path>) -> Result<Server, Err
 }
 
 /// Serves each store on disk that the program opens.
-fn accompany(kitaru: &WeakKitaru, dir: &Path) -> Option<Box<dyn Send + Sync>> {
-    match listen(&dir.join(SOCKET), beside(kitaru)) {
-        Ok(server) => Some(Box::new(server)),
+fn accompany(kitaru: &WeakKitaru, folder: &Path) -> Option<Accompaniment> {
+    let served = place::choose(folder)
+        .map_err(|why| Error::msg(format!("cannot listen in {}: {why}", folder.display())))
+        .and_then(|SocketPlace { path, is_in_folder }| {
+            let runs = Box::new(listen(&path, beside(kitaru))?);
+            Ok(Accompaniment { runs, place: (!is_in_folder).then_some(path) })
+        });
+    match served {
+        Ok(served) => Some(served),
         Err(error) => {
             tracing::warn!("control: {error:#}; the store is open, and the command `kitaru` cannot see it");
             None
@@ -154,38 +162,40 @@ fn bind_privately(path: &Path) -> io::Result<StdUnixListener> {
 trait Listener: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection of a user who may ask; none if this one may not.
-    fn next(&self) -> impl Future<Output = io::Result<Option<Self::Stream>>> + Send;
+    /// The next connection of a user who may ask, and the number of the user, if known; none if this one may not.
+    fn next(&self) -> impl Future<Output = io::Result<Option<(Self::Stream, Option<u32>)>>> + Send;
 }
 
 impl Listener for TcpListener {
     type Stream = tokio::net::TcpStream;
 
-    async fn next(&self) -> io::Result<Option<Self::Stream>> {
-        self.accept().await.map(|(stream, _)| Some(stream))
+    async fn next(&self) -> io::Result<Option<(Self::Stream, Option<u32>)>> {
+        self.accept().await.map(|(stream, _)| Some((stream, None)))
     }
 }
 
 impl Listener for UnixListener {
     type Stream = tokio::net::UnixStream;
 
-    async fn next(&self) -> io::Result<Option<Self::Stream>> {
+    async fn next(&self) -> io::Result<Option<(Self::Stream, Option<u32>)>> {
         let (stream, _) = self.accept().await?;
         let peer = stream.peer_cred()?.uid();
         let own = rustix::process::geteuid().as_raw();
-        Ok((peer == own || peer == 0).then_some(stream))
+        Ok((peer == own || peer == 0).then_some((stream, Some(peer))))
     }
 }
 
 fn start<L: Listener>(listener: impl FnOnce() -> io::Result<L> + Send + 'static, router: Router) -> io::Result<Server> {
     let (stop, mut stopped) = watch::channel(());
+    // Here, since it blocks: these users alone may ask.
+    let users = [0, rustix::process::geteuid().as_raw()].map(|uid| (uid, user(uid)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = {
         let _inside = runtime.enter();
         listener()?
     };
     let serves = move || {
-        runtime.spawn(serve(listener, router));
+        runtime.spawn(serve(listener, router, users));
         // Until the server is dropped. What is under way then ends with the runtime.
         let _ = runtime.block_on(stopped.changed());
         runtime.shutdown_background();
@@ -194,10 +204,13 @@ fn start<L: Listener>(listener: impl FnOnce() -> io::Result<L> + Send + 'static,
     Ok(Server { stop: Some(stop), thread: Some(thread), socket: None, address: None })
 }
 
-async fn serve<L: Listener>(listener: L, router: Router) {
+async fn serve<L: Listener>(listener: L, router: Router, users: [(u32, Arc<str>); 2]) {
     loop {
         match listener.next().await {
-            Ok(Some(stream)) => drop(tokio::spawn(connection(stream, router.clone()))),
+            Ok(Some((stream, uid))) => {
+                let peer = users.iter().find(|(known, _)| Some(*known) == uid).map(|(_, name)| name.clone());
+                drop(tokio::spawn(connection(stream, router.of_peer(peer))));
+            }
             Ok(None) => tracing::warn!("control: another user has asked, and was refused"),
             Err(error) => {
                 tracing::warn!("control: cannot take a connection: {error}");

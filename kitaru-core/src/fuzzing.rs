@@ -18,8 +18,8 @@ use crate::client::FlowCall;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::journal::{
-    Arg, FailedTryFrame, Frame, Header, Heading, MailRow, Malformed, MemoRow, Note, Opening, ParentCall, Payload,
-    UnfinishedRow, WaitRow, aside_name,
+    Arg, AuditLine, FailedTryFrame, Frame, Header, Heading, MailRow, Malformed, MemoRow, Note, Opening, ParentCall,
+    Payload, UnfinishedRow, WaitRow, aside_name,
 };
 use crate::testkit;
 use crate::value::{Codec, CodecWish, DecodeError, NotShown, decode, encode, show};
@@ -81,7 +81,7 @@ fn tries(bytes: &[u8]) {
 /// The rows about an execution and next to its journal. The first byte chooses the row.
 pub fn rows(bytes: &[u8]) {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 7 {
+    match which % 8 {
         0 => row(bytes, Header::read, Header::write),
         1 => row(bytes, UnfinishedRow::read, UnfinishedRow::write),
         2 => {
@@ -92,7 +92,8 @@ pub fn rows(bytes: &[u8]) {
         3 => row(bytes, MailRow::read, MailRow::write),
         4 => row(bytes, WaitRow::read, WaitRow::write),
         5 => row(bytes, ParentCall::read, ParentCall::write),
-        _ => row(bytes, Note::read, Note::write),
+        6 => row(bytes, Note::read, Note::write),
+        _ => row(bytes, AuditLine::read, AuditLine::write),
     }
     let _ = aside_name(bytes);
 }

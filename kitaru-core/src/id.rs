@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, cannot};
-use crate::shown::{is_no_part_of_a_name, short};
+use crate::shown::{is_no_part_of_a_name, short, shown};
 
 /// The most bytes an execution's id may have.
 pub const MAX_ID_BYTES: usize = 512;
@@ -53,6 +53,23 @@ impl ExecutionId {
             });
         }
         Ok(Self { flow: flow.into(), id: id.into() })
+    }
+}
+
+/// Who acts, as an audit names it: on one line, and within a bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Actor(Arc<str>);
+
+impl Actor {
+    /// None for an empty name.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        let name = shown(name.trim());
+        let end = (0..=name.len().min(MAX_NAME_BYTES)).rev().find(|end| name.is_char_boundary(*end))?;
+        (end > 0).then(|| Actor(name[..end].into()))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0
     }
 }
 
@@ -114,6 +131,14 @@ mod tests {
         assert!(error.contains(&format!("`{}…{}`", "n".repeat(40), "n".repeat(8))), "{error}");
         // The execution itself keeps what it has.
         assert_eq!((execution.flow.len(), execution.id.len()), (100, 109));
+    }
+
+    #[test]
+    fn name_of_an_actor_is_one_line_within_a_bound() {
+        let named = |name: &str| Actor::new(name).map(|actor| actor.name().to_owned());
+        assert_eq!(named(" Ada\nLovelace "), Some("Ada\\nLovelace".to_owned()));
+        assert_eq!(named(&"ü".repeat(100)), Some("ü".repeat(64)));
+        assert_eq!((named(""), named(" \n")), (None, None));
     }
 
     #[test]

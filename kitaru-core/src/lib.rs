@@ -50,15 +50,16 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, Handle, Kitaru, KitaruBuilder, ListRequest,
-    Recovery, ResumeRequest, SignalRequest, Watch, WeakKitaru, current_execution,
+    CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, GcRequest, Handle, Kitaru, KitaruBuilder,
+    ListRequest, Recovery, ResumeRequest, SignalRequest, Watch, WeakKitaru, current_execution,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};
+pub use engine::{Backup, Checkup, CheckupFinding, Collected, ExecutionSize, FindingKind, FlowSize, TableSize};
 pub use error::Error;
 pub use flow::FlowFunction;
 pub use id::{MAX_ID_BYTES, MAX_NAME_BYTES};
-pub use journal::Status;
+pub use journal::{AuditAction, Status};
 pub use machine::Backoff;
 pub use machine::Reuse;
 pub use map::map;
@@ -66,8 +67,8 @@ pub use publish::{log, publish};
 pub use race::{Race, Racers, race};
 pub use request::{MAX_TAG_BYTES, MAX_TAGS};
 pub use view::{
-    Cursor, Execution, ExecutionRef, FailedTry, History, NotShown, OpenWait, Page, Pause, Record, RecordStatus,
-    ShownValue, Summary, Unreadable,
+    AuditEntry, Cursor, Execution, ExecutionRef, FailedTry, History, NotShown, OpenWait, Page, Pause, Record,
+    RecordStatus, ShownValue, Summary, Unreadable,
 };
 
 /// What the macros expand onto. Not part of the public interface: it may change in any release.
@@ -77,7 +78,7 @@ pub mod __private {
 
     pub use crate::call::bounds::{leaves_flow, retryable, sendable_argument, sendable_outcome};
     pub use crate::call::{Body, CheckpointMeta, Outcome, blocking, call, probe, refused};
-    pub use crate::client::{Companion, flow_call, refused_flow};
+    pub use crate::client::{Accompaniment, Companion, flow_call, refused_flow};
     pub use crate::engine::Pulse;
     pub use crate::flow::{Input, begin, unrepeatable};
     pub use crate::program::{Begun, FlowInput, FlowMeta, Registered};

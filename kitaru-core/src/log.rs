@@ -161,6 +161,10 @@ pub(crate) fn open_to_others(names: &[String]) {
     }
 }
 
+pub(crate) fn place_not_noted(error: &Error) {
+    warn!(target: TARGET, "{error:#}. The command `kitaru` does not find this process.");
+}
+
 pub(crate) fn unknown_flow(flow: &str) {
     warn!(
         target: TARGET,

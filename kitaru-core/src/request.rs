@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, cannot};
-use crate::id::ExecutionId;
+use crate::id::{Actor, ExecutionId};
 use crate::journal::PREVIEW_BYTES;
 use crate::journal::{Header, ParentCall};
 use crate::ledger::{Stored, Tenure};
@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) behind: Option<Arc<Tenure>>,
     /// The records that a resumed execution forgets.
     pub(crate) forget: Vec<Forget>,
+    /// Who asks, if known.
+    pub(crate) by: Option<Actor>,
 }
 
 impl Request {
@@ -60,12 +62,13 @@ impl Request {
             parent: None,
             behind: None,
             forget: Vec::new(),
+            by: None,
         })
     }
 
     /// The digest that identifies the input, if the input counts.
     pub(crate) fn input_digest(&self) -> Option<Key> {
-        (!matches!(self.ask, Ask::Cancel | Ask::Abandon)).then_some(self.input.digest)
+        (!matches!(self.ask, Ask::Cancel | Ask::Abandon | Ask::Delete)).then_some(self.input.digest)
     }
 
     /// A request to an execution with any input.
@@ -100,7 +103,7 @@ impl Request {
     pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: RequestInput) -> Self {
         let (start_at_ms, deadline, parent, behind, forget) = (None, None, None, None, Vec::new());
         let tags = BTreeSet::new();
-        Request { spec, body, id, ask, input, start_at_ms, deadline, tags, parent, behind, forget }
+        Request { spec, body, id, ask, input, start_at_ms, deadline, tags, parent, behind, forget, by: None }
     }
 }
 

@@ -63,4 +63,5 @@ mod tags;
 mod time;
 mod tries;
 mod undoing;
+mod upkeep;
 mod values;

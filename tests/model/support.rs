@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit, VisitAll};
 use kitaru::{Clock, Error, Kitaru, KitaruBuilder};
 
 /// A store in memory, and its manual clock.
@@ -216,6 +216,10 @@ impl Store for Life {
 
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
         self.rows()?.scan(table, range, order, visit)
+    }
+
+    fn scan_all(&self, visit: VisitAll<'_>) -> Result<(), Error> {
+        self.rows()?.scan_all(visit)
     }
 
     fn close(&self) -> Result<(), Error> {

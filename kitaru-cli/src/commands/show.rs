@@ -85,6 +85,13 @@ fn written(execution: &api::Execution, records: &api::Records, (values, is_free)
     if let Some(error) = &execution.error {
         facts.push(("error", text::styled(text::BAD, &text::plain(error))));
     }
+    for entry in &execution.audit {
+        let about = match &*entry.about {
+            "" => String::new(),
+            about => format!("{} ", text::plain(about)),
+        };
+        facts.push((&*entry.action, format!("{about}by {}, {}", text::plain(&entry.by), text::when(entry.at_ms, now))));
+    }
     if execution.undo_skipped {
         facts.push(("undo", "was skipped".to_owned()));
     }

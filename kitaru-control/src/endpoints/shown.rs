@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kitaru_core::{Execution, ExecutionRef, OpenWait, Page, Record, ShownValue};
+use kitaru_core::{AuditEntry, Checkup, Execution, ExecutionRef, OpenWait, Page, Record, ShownValue};
 
 use crate::api;
 
@@ -69,6 +69,7 @@ pub(super) fn execution(execution: &Execution) -> api::Execution {
         value: execution.value().map(value),
         error: execution.error().map(str::to_owned),
         undo_skipped: execution.undo_skipped(),
+        audit: execution.audit().iter().map(audit).collect(),
         metadata: execution.metadata().clone(),
         parent: execution.parent().map(reference),
         children: execution.children().iter().map(reference).collect(),
@@ -83,6 +84,59 @@ pub(super) fn execution(execution: &Execution) -> api::Execution {
             })
             .collect(),
         records: execution.records().len() as u64,
+    }
+}
+
+pub(super) fn audit(entry: &AuditEntry) -> api::AuditEntry {
+    api::AuditEntry {
+        at_ms: ms(entry.at()),
+        action: entry.action().to_string(),
+        by: entry.by().to_owned(),
+        about: entry.about().to_owned(),
+    }
+}
+
+pub(super) fn checkup(checkup: &Checkup) -> api::Checkup {
+    let tables = checkup.tables().iter().map(|size| api::TableSize {
+        table: size.table.to_owned(),
+        rows: size.rows,
+        bytes: size.bytes,
+    });
+    let statuses =
+        checkup.statuses().iter().map(|(status, count)| api::StatusCount { status: status.to_string(), count: *count });
+    let flows = checkup.flows().iter().map(|size| api::FlowSize {
+        flow: size.flow.clone(),
+        generations: size.generations,
+        records: size.records,
+        bytes: size.bytes,
+    });
+    let largest = checkup.largest().iter().map(|size| api::ExecutionSize {
+        flow: size.flow.clone(),
+        id: size.id.clone(),
+        generation: size.generation,
+        records: size.records,
+        bytes: size.bytes,
+    });
+    let found = checkup.counts().iter().map(|(kind, count)| api::Found {
+        kind: kind.to_string(),
+        is_problem: kind.is_problem(),
+        advice: kind.advice().to_owned(),
+        count: *count,
+        findings: checkup
+            .findings()
+            .iter()
+            .filter(|finding| finding.kind == *kind)
+            .map(|finding| api::Finding { place: finding.place.clone(), detail: finding.detail.clone() })
+            .collect(),
+    });
+    api::Checkup {
+        is_well: checkup.is_well(),
+        format: checkup.format(),
+        tables: tables.collect(),
+        statuses: statuses.collect(),
+        flows: flows.collect(),
+        largest: largest.collect(),
+        found: found.collect(),
     }
 }
 

@@ -55,6 +55,9 @@ fn facts(execution: &Execution, ends: bool) -> Markup {
                 @for (name, logged) in fields { dt { (name) } dd { code { (logged) } } }
             }
             @if execution.undo_skipped { dt { "Undo" } dd { "was skipped" } }
+            @for entry in &execution.audit {
+                dt { (entry.action) } dd { (entry.about) " by " (entry.by) " " span.faint { (time(entry.at_ms)) } }
+            }
             @if !execution.is_known { dt { "Flow" } dd { "is not in the program that holds the store, so it does not resume there" } }
             @for pause in &execution.pauses {
                 dt { (pause.record) } dd { "is tried again at " (time(pause.next_try_ms)) ": " (pause.error) }

@@ -321,16 +321,16 @@ impl KitaruBuilder {
         let tasks = Handle::current();
         let (kitaru, open_to_others) = blocking(move || {
             let mut open_to_others = Vec::new();
-            let mut folder = None;
+            let mut on_disk = None;
             let store: Arc<dyn Store> = match place {
                 Place::Dir(dir) if read_only => {
                     Arc::new(Disk::open_read_only(&dir, store::OpenOptions { lock_timeout })?)
                 }
                 Place::Dir(dir) => {
-                    let store = Disk::open(&dir, store::OpenOptions { lock_timeout })?;
-                    open_to_others = store.open_to_others();
-                    folder = Some(dir);
-                    Arc::new(store)
+                    let disk = Arc::new(Disk::open(&dir, store::OpenOptions { lock_timeout })?);
+                    open_to_others = disk.open_to_others();
+                    on_disk = Some(disk.clone());
+                    disk
                 }
                 Place::Memory => Arc::new(Memory::new()),
                 #[cfg(feature = "testkit")]
@@ -350,7 +350,9 @@ impl KitaruBuilder {
             #[cfg(feature = "testkit")]
             let workers = || stage.map_or_else(workers, |stage| Ok(stage.workers(tasks)));
             let kitaru = open(store, workers()?, clock, max_outcome_bytes, park_after_ms, driving)?;
-            folder.iter().for_each(|dir| companion::begin(&kitaru, dir));
+            if let Some((disk, folder)) = on_disk.as_ref().and_then(|disk| Some((disk, disk.folder()?))) {
+                companion::begin(&kitaru, folder, |place| disk.add_place(place));
+            }
             Ok::<_, Error>((kitaru, open_to_others))
         })
         .await??;
@@ -416,5 +418,5 @@ fn open(
     let (archive, ledger) = ledger::open(store, options)?;
     let watchers = Watchers::default();
     let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, direction };
-    Ok(Kitaru { inner: Arc::new(Engine::new(Arc::new(runtime), keeper, driving)) })
+    Ok(Kitaru { inner: Arc::new(Engine::new(Arc::new(runtime), keeper, driving)), by: None })
 }

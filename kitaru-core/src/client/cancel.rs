@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::id::ExecutionId;
+use crate::id::{Actor, ExecutionId};
 use crate::machine::Ask;
 use crate::view::ExecutionRef;
 
@@ -46,7 +46,8 @@ impl Kitaru {
     /// # Ok(()) }
     /// ```
     pub fn cancel(&self, execution: impl Into<ExecutionRef>) -> CancelRequest {
-        CancelRequest { inner: self.inner.clone(), execution: execution.into().checked(), ask: Ask::Cancel }
+        let (inner, by) = (self.inner.clone(), self.by.clone());
+        CancelRequest { inner, execution: execution.into().checked(), ask: Ask::Cancel, by }
     }
 }
 
@@ -56,6 +57,7 @@ pub struct CancelRequest {
     inner: Arc<Engine>,
     execution: Result<ExecutionId, Error>,
     ask: Ask,
+    by: Option<Actor>,
 }
 
 impl CancelRequest {
@@ -84,10 +86,14 @@ impl IntoFuture for CancelRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            match self.ask {
-                Ask::Abandon => self.inner.abandon(self.execution?).await,
-                _ => self.inner.cancel_with_undo(self.execution?).await,
+            let CancelRequest { inner, execution, ask, by } = self;
+            let execution = execution?;
+            match ask {
+                Ask::Abandon => inner.abandon(execution.clone(), by.clone()).await?,
+                _ => inner.cancel_with_undo(execution.clone(), by.clone()).await?,
             }
+            inner.trim_audit(&execution, by.as_ref()).await;
+            Ok(())
         })
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::id::Actor;
 
 /// An open store, and the executions that this process drives on it.
 ///
@@ -29,6 +30,8 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct Kitaru {
     pub(crate) inner: Arc<Engine>,
+    /// Who acts through this handle, if known.
+    pub(super) by: Option<Actor>,
 }
 
 impl fmt::Debug for Kitaru {
@@ -88,7 +91,7 @@ pub struct WeakKitaru {
 impl WeakKitaru {
     /// The store, if it has not ended.
     pub fn upgrade(&self) -> Option<Kitaru> {
-        self.inner.upgrade().map(|inner| Kitaru { inner })
+        self.inner.upgrade().map(|inner| Kitaru { inner, by: None })
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::client::kitaru::Kitaru;
 use crate::engine::{AnswerToSend, Engine};
 use crate::error::Error;
-use crate::id::{ExecutionId, check_name};
+use crate::id::{Actor, ExecutionId, check_name};
 use crate::view::{ExecutionRef, OpenWait};
 
 impl Kitaru {
@@ -46,7 +46,7 @@ impl Kitaru {
         let checked = execution.into().checked().and_then(|execution| {
             check_name("wait", wait)?;
             let json = self.inner.json("answer", answer)?;
-            Ok(AnswerToSend { message: self.inner.message(execution, wait, json), wait: None })
+            Ok(AnswerToSend { message: self.inner.message(execution, wait, json, self.by.clone()), wait: None })
         });
         let engine = self.inner.clone();
         async move { engine.answer(checked?).await }
@@ -86,8 +86,9 @@ impl Kitaru {
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let json = self.inner.json("answer", answer);
         let (execution, name, identity) = wait.addressed();
+        let by = self.by.clone();
         let answer =
-            json.map(|json| AnswerToSend { message: self.inner.message(execution, &name, json), wait: identity });
+            json.map(|json| AnswerToSend { message: self.inner.message(execution, &name, json, by), wait: identity });
         let engine = self.inner.clone();
         async move { engine.answer(answer?).await }
     }
@@ -118,7 +119,8 @@ impl Kitaru {
             check_name("signal", signal)?;
             Ok((execution, self.inner.json("signal", value)?))
         });
-        SignalRequest { engine: self.inner.clone(), checked, signal: signal.to_owned(), key: None }
+        let (engine, by) = (self.inner.clone(), self.by.clone());
+        SignalRequest { engine, checked, signal: signal.to_owned(), key: None, by }
     }
 }
 
@@ -129,6 +131,7 @@ pub struct SignalRequest {
     checked: Result<(ExecutionId, String), Error>,
     signal: String,
     key: Option<String>,
+    by: Option<Actor>,
 }
 
 impl SignalRequest {
@@ -146,9 +149,9 @@ impl IntoFuture for SignalRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let SignalRequest { engine, checked, signal, key } = self;
+            let SignalRequest { engine, checked, signal, key, by } = self;
             let (execution, json) = checked?;
-            let message = engine.message(execution, &signal, json);
+            let message = engine.message(execution, &signal, json, by);
             engine.signal(message, key).await
         })
     }

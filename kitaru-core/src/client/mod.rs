@@ -1,13 +1,17 @@
 //! The public interface of a store: opening it, running flows on it, reading it. Must not know how an execution is driven or
 //! how rows are kept.
 
+mod audit;
+mod backup;
 mod builder;
 mod cancel;
+mod checkup;
 mod closing;
 mod companion;
 mod continue_as_new;
 mod current;
 mod decode;
+mod delete;
 mod execution;
 mod executions;
 mod export;
@@ -32,9 +36,10 @@ pub(crate) use builder::TestStage;
 pub use builder::{KitaruBuilder, Recovery};
 pub use cancel::CancelRequest;
 pub use closing::CloseRequest;
-pub use companion::Companion;
+pub use companion::{Accompaniment, Companion};
 pub use continue_as_new::ContinueAsNew;
 pub use current::current_execution;
+pub use delete::GcRequest;
 pub use execution::ExecutionRequest;
 pub use executions::ListRequest;
 pub use flow_call::{FlowCall, flow_call, refused_flow};

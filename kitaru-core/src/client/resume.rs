@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::id::ExecutionId;
+use crate::id::{Actor, ExecutionId};
 use crate::request::Forget;
 use crate::view::ExecutionRef;
 
@@ -40,7 +40,8 @@ impl Kitaru {
     /// # Ok(()) }
     /// ```
     pub fn resume(&self, execution: impl Into<ExecutionRef>) -> ResumeRequest {
-        ResumeRequest { inner: self.inner.clone(), execution: execution.into().checked(), forget: Vec::new() }
+        let (inner, by) = (self.inner.clone(), self.by.clone());
+        ResumeRequest { inner, execution: execution.into().checked(), forget: Vec::new(), by }
     }
 }
 
@@ -50,6 +51,7 @@ pub struct ResumeRequest {
     inner: Arc<Engine>,
     execution: Result<ExecutionId, Error>,
     forget: Vec<Forget>,
+    by: Option<Actor>,
 }
 
 impl ResumeRequest {
@@ -72,7 +74,13 @@ impl IntoFuture for ResumeRequest {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.inner.resume(self.execution?, self.forget).await })
+        Box::pin(async move {
+            let ResumeRequest { inner, execution, forget, by } = self;
+            let execution = execution?;
+            inner.resume(execution.clone(), forget, by.clone()).await?;
+            inner.trim_audit(&execution, by.as_ref()).await;
+            Ok(())
+        })
     }
 }
 

@@ -30,7 +30,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use crate::error::Error;
-use crate::journal::{EndFrame, Frame, OwnedPayload, Payload, Status, Tally, call_identity};
+use crate::id::Actor;
+use crate::journal::{AuditAction, EndFrame, Frame, OwnedPayload, Payload, Status, Tally, call_identity};
 use crate::ledger::{Change, Listing, Tenure};
 use crate::machine::{Event, Exit, Journal, Progress, Replay};
 use crate::runtime::{Runtime, lock};
@@ -85,6 +86,8 @@ pub(crate) struct Context {
     draining: OnceLock<Error>,
     /// The input of the continuation, if the flow continues as new.
     next: Mutex<Option<NextInput>>,
+    /// Who cancels the execution, until that is on its way to the store.
+    canceller: Mutex<Option<Actor>>,
     /// Values that libraries keep with the flow, one of each type.
     pub(crate) beside: Beside,
 }
@@ -151,6 +154,7 @@ impl Context {
             ending,
             draining: OnceLock::new(),
             next: Mutex::default(),
+            canceller: Mutex::default(),
             beside: Beside::default(),
         })
     }
@@ -199,6 +203,19 @@ impl Context {
         let end = EndFrame { status, attempt, ended_ms, duration_us: 0, preview, payload: *payload };
         let says = self.course.see(Event::Records(Progress::Unwinds));
         self.submit(Subject::Unwind, Some(Frame::Unwind(end).write()), changes, says);
+    }
+
+    /// Remembers who cancels the execution.
+    pub(crate) fn cancelled_by(&self, by: Option<Actor>) {
+        if let Some(by) = by {
+            *lock(&self.canceller) = Some(by);
+        }
+    }
+
+    /// The entry of the audit that says who cancelled the execution, once.
+    pub(crate) fn cancellation_audit(&self) -> Option<Change> {
+        let by = lock(&self.canceller).take()?;
+        Some(Change::Audit(by.did(AuditAction::Cancelled, "", self.runtime.clock.now_ms())))
     }
 
     /// The result of the generation, if its flow ends here.

@@ -8,7 +8,7 @@ use tokio::sync::SetOnce;
 use crate::context::Context;
 use crate::engine::registry::{SeatEntry, Waiter};
 use crate::error::{Error, Kind, cannot};
-use crate::id::{ExecutionId, JournalId};
+use crate::id::{Actor, ExecutionId, JournalId};
 use crate::journal::{OwnedPayload, ParentCall};
 use crate::ledger::Stored;
 use crate::machine::Due;
@@ -56,12 +56,14 @@ pub(crate) struct CallerView {
     ended: SetOnce<Ended>,
     /// The parents to notify when the execution ends. The store has each of them.
     parents: Mutex<Vec<ParentCall>>,
+    /// Who cancels it, if known.
+    canceller: Mutex<Option<Actor>>,
 }
 
 impl CallerView {
     pub(crate) fn new(input: Option<Key>, input_preview: String) -> Self {
         let (refused, recorded, ended, parents) = (SetOnce::new(), SetOnce::new(), SetOnce::new(), Mutex::default());
-        CallerView { input, input_preview, refused, recorded, ended, parents }
+        CallerView { input, input_preview, refused, recorded, ended, parents, canceller: Mutex::default() }
     }
 
     /// Of a recorded execution.
@@ -69,6 +71,16 @@ impl CallerView {
         let progress = Self::new(Some(stored.header.input_digest), stored.header.input_preview.clone());
         progress.record(Ok(()));
         progress
+    }
+
+    /// Remembers who cancels the execution. The first one stays.
+    pub(crate) fn cancelled_by(&self, by: Option<Actor>) {
+        let mut canceller = lock(&self.canceller);
+        *canceller = canceller.take().or(by);
+    }
+
+    pub(crate) fn canceller(&self) -> Option<Actor> {
+        lock(&self.canceller).clone()
     }
 
     /// Registers a parent to notify when the execution ends, once.

@@ -22,12 +22,14 @@ use crate::engine::plan::{AttemptPlan, Plan, Resume};
 use crate::engine::task::Task;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{Class, EndFrame, Forgotten, Frame, Header, OwnedPayload, Packed, Status, Tally};
+use crate::journal::{
+    AuditAction, AuditLine, Class, EndFrame, Forgotten, Frame, Header, OwnedPayload, Packed, Status, Tally,
+};
 use crate::ledger::{Change, ClaimedGeneration, FirstAttempt, Listing, Stored, blocking};
 use crate::log;
 use crate::machine::{Ask, Due, Exit, Replay};
 use crate::program::{FlowFuture, FlowInput};
-use crate::request::{FlowBody, Request};
+use crate::request::{FlowBody, Forget, Request};
 use crate::value::Codec;
 
 /// Counts an attempt durably, then continues. The count comes before the journal, the mail and the flow's code are touched: the
@@ -88,6 +90,7 @@ pub(super) async fn drive(
     let task = entered.task;
     let begun = Instant::now();
     let is_asked_for = request.ask == Ask::Resume;
+    let audit = resumed_by(&request, task.engine.runtime.clock.now_ms());
     let (context, input) = match work {
         AttemptPlan::New { generation, cancelled, fresh } => {
             let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
@@ -103,7 +106,7 @@ pub(super) async fn drive(
             let forgot = std::mem::take(&mut work.forgot);
             entered.trace = Trace::Journal(work.claimed.tenure.clone());
             let (context, input) = resume(task, &request, *work, admission);
-            if is_asked_for && let Err(fault) = begin_again(&context, &forgot).await {
+            if is_asked_for && let Err(fault) = begin_again(&context, &forgot, audit).await {
                 return task.fails(fault);
             }
             task.begins(&context);
@@ -250,13 +253,24 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
 }
 
 /// Makes durable that a person resumed the execution, and which records are forgotten.
-async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten]) -> Result<(), Error> {
+async fn begin_again(context: &Arc<Context>, forgot: &[Forgotten], audit: Option<AuditLine>) -> Result<(), Error> {
     for forgotten in forgot {
         context.send_ahead(Frame::Forgot(*forgotten).write());
     }
     context.announce();
     // After those changes: the submissions of one attempt land in their order.
-    context.runtime.ledger.write(&context.tenure, vec![Change::Resumed], None).await
+    let changes = std::iter::once(Change::Resumed).chain(audit.map(Change::Audit)).collect();
+    context.runtime.ledger.write(&context.tenure, changes, None).await
+}
+
+/// The entry of the audit that says who resumed the execution, and what it forgets.
+fn resumed_by(request: &Request, now_ms: u64) -> Option<AuditLine> {
+    let forgets = request.forget.iter().map(|forget| match forget {
+        Forget::Error(name) => format!("without {name}"),
+        Forget::After(name) => format!("after {name}"),
+    });
+    let about = forgets.collect::<Vec<_>>().join(", ");
+    request.by.as_ref().filter(|_| request.ask == Ask::Resume).map(|by| by.did(AuditAction::Resumed, &about, now_ms))
 }
 
 /// Where a flow begins the executions that it calls.
@@ -372,6 +386,10 @@ async fn finish(mut entered: Entered<'_>, context: &Arc<Context>, driven: Driven
     };
     let ledger = &context.runtime.ledger;
     changes.extend(ledger.shape(packed.fingerprint, packed.text.clone()));
+    if status == Status::Cancelled {
+        // An undo that had begun before does not begin again.
+        changes.extend(context.cancellation_audit());
+    }
     let landed = ledger.finish(&context.tenure, changes, context.ended(status, frame));
     entered.ended = true;
     if let Err(fault) = landed.await {

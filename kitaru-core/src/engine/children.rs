@@ -32,7 +32,7 @@ impl Executions for Engine {
     }
 
     fn cancel(self: Arc<Self>, execution: ExecutionId) -> Coming<Result<(), Error>> {
-        Box::pin(async move { self.cancel_with_undo(execution).await })
+        Box::pin(async move { self.cancel_with_undo(execution, None).await })
     }
 
     fn cancel_child(self: Arc<Self>, execution: ExecutionId, call: Key) -> Coming<Result<(), Error>> {
@@ -40,7 +40,7 @@ impl Executions for Engine {
             if !self.has_begun(call, &execution).await? {
                 return Ok(());
             }
-            match Engine::cancel(&self, execution).await {
+            match Engine::cancel(&self, execution, None).await {
                 // It has ended in the meantime.
                 Err(error) if error.is_misuse() => Ok(()),
                 cancelled => cancelled,

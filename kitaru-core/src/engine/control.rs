@@ -12,15 +12,19 @@ use crate::machine::Ask;
 use crate::request::Request;
 
 use crate::error::{Error, Kind, cannot};
-use crate::id::{ExecutionId, JournalId, Seq};
-use crate::journal::{EndFrame, Frame, NotUndone, Status};
+use crate::id::{Actor, ExecutionId, JournalId, Seq};
+use crate::journal::{AuditAction, EndFrame, Frame, NotUndone, Status};
 use crate::ledger::{ClaimedGeneration, Stored, UnattendedEnd, blocking};
 use crate::program;
 use crate::runtime::Runtime;
 
 impl Engine {
     /// As [`cancel`](Self::cancel), at the wish of a program: undo steps that this program cannot find are not skipped.
-    pub(crate) async fn cancel_with_undo(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
+    pub(crate) async fn cancel_with_undo(
+        self: &Arc<Self>,
+        execution: ExecutionId,
+        by: Option<Actor>,
+    ) -> Result<(), Error> {
         if program::find(&execution.flow).is_none() && self.registry.driven(&execution).is_none() {
             let (engine, wanted) = (self.clone(), execution.clone());
             let may_have_undo = blocking(move || {
@@ -42,13 +46,18 @@ impl Engine {
                 ));
             }
         }
-        self.cancel(execution).await
+        self.cancel(execution, by).await
     }
 
-    pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
+    pub(crate) async fn cancel(self: &Arc<Self>, execution: ExecutionId, by: Option<Actor>) -> Result<(), Error> {
         let mut given_up = 0;
         loop {
-            let (_, active) = self.launch(Request::steering(&execution, Ask::Cancel))?.settled().await?;
+            let request = Request { by: by.clone(), ..Request::steering(&execution, Ask::Cancel) };
+            let (_, active) = self.launch(request)?.settled().await?;
+            active.cancelled_by(by.clone());
+            if let Some(attempt) = active.attempt() {
+                attempt.cancelled_by(by.clone());
+            }
             // It has no effect on an attempt that exists only to cancel.
             if !active.cancel() {
                 // The flow was parked in the meantime.
@@ -63,14 +72,15 @@ impl Engine {
     }
 
     /// Cancels an execution whose attempt a cancellation has missed. The seat notifies the callers.
-    pub(super) fn cancel_soon(self: &Arc<Self>, execution: &ExecutionId) {
+    pub(super) fn cancel_soon(self: &Arc<Self>, execution: &ExecutionId, by: Option<Actor>) {
         let (engine, execution) = (self.clone(), execution.clone());
-        self.keeper.spawn(async move { drop(engine.cancel(execution).await) });
+        self.keeper.spawn(async move { drop(engine.cancel(execution, by).await) });
     }
 
     /// Ends an execution without its undo.
-    pub(crate) async fn abandon(self: &Arc<Self>, execution: ExecutionId) -> Result<(), Error> {
-        let (_, active) = self.launch(Request::steering(&execution, Ask::Abandon))?.settled().await?;
+    pub(crate) async fn abandon(self: &Arc<Self>, execution: ExecutionId, by: Option<Actor>) -> Result<(), Error> {
+        let request = Request { by, ..Request::steering(&execution, Ask::Abandon) };
+        let (_, active) = self.launch(request)?.settled().await?;
         is_cancelled(active.ended().await, &execution)
     }
 }
@@ -106,7 +116,9 @@ impl Steered for Context {
 pub(crate) async fn cancel_parked(task: &Task, claimed: ClaimedGeneration, next: Seq) -> Ended {
     let why = cancelled(&task.execution);
     let runtime = &task.engine.runtime;
-    let ending = cancel(runtime, claimed, next, &why);
+    let at_ms = runtime.clock.now_ms();
+    let audit = task.active.canceller().map(|by| by.did(AuditAction::Cancelled, "", at_ms));
+    let ending = UnattendedEnd { audit, ..cancel(runtime, claimed, next, &why) };
     match runtime.ledger.end(ending).await {
         Ok(()) => Ended::Fault(why),
         Err(fault) => Ended::Fault(fault),
@@ -116,7 +128,8 @@ pub(crate) async fn cancel_parked(task: &Task, claimed: ClaimedGeneration, next:
 /// Stops a running attempt, undoes its work, and ends it as cancelled.
 pub(crate) fn cancel_running(context: &Arc<Context>) {
     let packed = Packed::error(&cancelled(&context.attempt.execution));
-    context.unwind(Status::Cancelled, &packed.payload(), &packed.preview, Vec::new());
+    let audit = context.cancellation_audit().into_iter().collect();
+    context.unwind(Status::Cancelled, &packed.payload(), &packed.preview, audit);
 }
 
 fn cancelled(execution: &ExecutionId) -> Error {
@@ -136,7 +149,8 @@ pub(super) fn cancel(runtime: &Runtime, claimed: ClaimedGeneration, seq: Seq, wh
     });
     // A queued execution has done no work.
     let undo = (claimed.stored.state.status != Status::Queued).then_some(NotUndone::Skipped);
-    UnattendedEnd { frame: frame.write(), claimed: Box::new(claimed), seq, status: Status::Cancelled, undo }
+    let claimed = Box::new(claimed);
+    UnattendedEnd { frame: frame.write(), claimed, seq, status: Status::Cancelled, undo, audit: None }
 }
 
 pub(crate) fn cannot_cancel(execution: &ExecutionId, stored: Option<&Stored>) -> Error {

@@ -10,7 +10,7 @@ use crate::context::Message;
 use crate::engine::active::{Active, CallerView};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
-use crate::id::{ExecutionId, JournalId};
+use crate::id::{Actor, ExecutionId, JournalId};
 use crate::journal::{ParentCall, Status};
 use crate::ledger::{AFTER_FAULT, Addressee, Arrival, NewMessage, SentKey, Stored, blocking};
 use crate::log;
@@ -55,11 +55,13 @@ impl Engine {
         self.check_open()?;
         let (send, receive) = oneshot::channel();
         let engine = self.clone();
+        let (execution, by) = (answer.message.execution.clone(), answer.message.by.clone());
         // The sender may go away, and durable mail must still be delivered.
         self.keeper.spawn(async move { drop(send.send(engine.post_answer(answer).await)) });
         let posted = receive
             .await
             .unwrap_or_else(|_| Err(cannot!(Kind::Closed, "send", "the store was closed", "open it again")))?;
+        self.trim_audit(&execution, by.as_ref()).await;
         let Some(PendingVerdict { verdict, journal, bytes }) = posted else { return Ok(()) };
         // If the attempt ends before it has looked, the answer is kept for the next attempt.
         let verdict = verdict.await.unwrap_or(Ok(()));
@@ -137,11 +139,14 @@ impl Engine {
                 Err(fault) => engine.look_again(stored, key, &fault),
             }
         };
-        self.runtime.ledger.signal(message, key, driven, arrived).await
+        let (execution, by) = (message.execution.clone(), message.by.clone());
+        self.runtime.ledger.signal(message, key, driven, arrived).await?;
+        self.trim_audit(&execution, by.as_ref()).await;
+        Ok(())
     }
 
-    pub(crate) fn message(&self, execution: ExecutionId, name: &str, json: String) -> NewMessage {
-        NewMessage { execution, name: name.to_owned(), json, sent_ms: self.runtime.clock.now_ms() }
+    pub(crate) fn message(&self, execution: ExecutionId, name: &str, json: String, by: Option<Actor>) -> NewMessage {
+        NewMessage { execution, name: name.to_owned(), json, sent_ms: self.runtime.clock.now_ms(), by }
     }
 
     /// The generation that an attempt of this process continues, and that may still take mail.

@@ -46,7 +46,7 @@ pub(crate) async fn hold_back(task: &Task, held: Hold) -> Ended {
         payload: packed.payload(),
     })
     .write();
-    let ending = UnattendedEnd { claimed, seq: next, status: Status::Stuck, frame, undo: Some(undo) };
+    let ending = UnattendedEnd { claimed, seq: next, status: Status::Stuck, frame, undo: Some(undo), audit: None };
     if let Err(fault) = runtime.ledger.end(ending).await {
         return Ended::Fault(fault);
     }

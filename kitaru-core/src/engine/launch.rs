@@ -9,6 +9,7 @@ use tracing::{Instrument as _, Span};
 use crate::engine::active::{Active, Awaited, CallerView, Ended, interrupted};
 use crate::engine::attempt;
 use crate::engine::control::{begun_over, cancel_parked};
+use crate::engine::deletion::{cannot_delete, delete};
 use crate::engine::entered::Entered;
 use crate::engine::forget::cannot_resume;
 use crate::engine::holding::hold_back;
@@ -78,6 +79,9 @@ impl Engine {
                 let behind = is_behind.then(|| LaunchedBehind { request: Box::new(request), differs });
                 (self.registry.joins(&execution, &active), behind)
             }
+            Seating::Refused { .. } if request.ask == Ask::Delete => {
+                return Err(cannot_delete(&execution, Some(Status::Running)));
+            }
             Seating::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
             Seating::Seat { seated, task, replaces } => {
                 if let Some(older) = replaces {
@@ -106,14 +110,17 @@ impl Engine {
         request: Request,
         wakeup: Option<Wakeup>,
     ) {
+        if matches!(request.ask, Ask::Cancel | Ask::Abandon) {
+            active.cancelled_by(request.by.clone());
+        }
         let task = Task {
             engine: self.clone(),
             execution: execution.clone(),
             active: active.clone(),
             id,
-            // A caller that cancels an execution does not want it to resume.
+            // A caller that cancels or deletes an execution does not want it to resume.
             resumes: matches!(request.body, FlowBody::Registered(_))
-                && !matches!(request.ask, Ask::Cancel | Ask::Abandon),
+                && !matches!(request.ask, Ask::Cancel | Ask::Abandon | Ask::Delete),
             runtime: None,
             wakeup,
         };
@@ -129,7 +136,7 @@ fn call(ask: Ask) -> SeatCall {
         Ask::Reuse(_) | Ask::Outcome | Ask::Recover | Ask::Cancel => SeatCall::Join,
         Ask::Fresh => SeatCall::BeginOver,
         Ask::Resume => SeatCall::Resume,
-        Ask::Abandon => SeatCall::Abandon,
+        Ask::Abandon | Ask::Delete => SeatCall::Abandon,
     }
 }
 
@@ -208,6 +215,10 @@ impl Task {
                 self.active.record(Ok(()));
                 cancel_parked(self, *claimed, next).await
             }
+            Ok(Plan::Delete(generations)) => {
+                self.active.record(Ok(()));
+                delete(self, generations, request.by).await
+            }
             Ok(Plan::Count { claimed, tally }) => attempt::count(self, request, *claimed, tally).await,
             Ok(Plan::Drive(work)) => match work.starts_at(request.start_at_ms, self.engine.runtime.clock.now_ms()) {
                 Some(start_ms) => attempt::queue(self, request, work, start_ms).await,
@@ -228,7 +239,7 @@ impl Task {
         }
         match parked {
             None | Some(ParkEffect::Rest) => {}
-            Some(ParkEffect::Cancel) => self.engine.cancel_soon(&self.execution),
+            Some(ParkEffect::Cancel) => self.engine.cancel_soon(&self.execution, self.active.canceller()),
             Some(ParkEffect::Wake) => self.engine.wake_for_mail(&self.execution, journal),
         }
     }
@@ -285,7 +296,7 @@ impl Drop for Task {
                 }
                 log::flow_left_by_its_runtime(&self.execution);
                 match cancelled {
-                    true => self.engine.cancel_soon(&self.execution),
+                    true => self.engine.cancel_soon(&self.execution, self.active.canceller()),
                     false => self.engine.wake_elsewhere(&self.execution, generation),
                 }
             }

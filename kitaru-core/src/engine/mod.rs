@@ -6,15 +6,20 @@ mod admissions;
 mod admit;
 mod attach;
 mod attempt;
+mod audit;
+mod backup;
+mod checkup;
 mod children;
 mod companions;
 mod continue_as_new;
 mod control;
+mod deletion;
 mod delivery;
 mod entered;
 mod forget;
 mod head;
 mod holding;
+mod indexed;
 mod indexing;
 mod keeper;
 mod launch;
@@ -36,12 +41,15 @@ mod registry_tests;
 #[cfg(test)]
 mod waits_tests;
 
+pub use crate::ledger::{Backup, Checkup, CheckupFinding, ExecutionSize, FindingKind, FlowSize, TableSize};
 pub(crate) use active::{Awaited, Ended, ended};
 pub(crate) use attach::Attached;
+pub(crate) use backup::restore;
 pub(crate) use delivery::AnswerToSend;
 pub(crate) use keeper::{Keeper, Logs};
 #[cfg(test)]
 pub(crate) use looking::MOST_LOOKED_AT;
 pub(crate) use looking::Published;
 pub use pulse::Pulse;
+pub use retention::Collected;
 pub(crate) use state::{Engine, closed};

@@ -7,7 +7,7 @@ use crate::context::{Message, Notes};
 use crate::engine::active::Ended;
 use crate::engine::forget;
 use crate::error::{Error, Kind, cannot};
-use crate::id::Seq;
+use crate::id::{JournalId, Seq};
 use crate::journal::{Forgotten, Frame, OwnedPayload, Status, Tally};
 use crate::ledger::{Archive, ClaimedGeneration, Ledger, Loaded, malformed};
 use crate::machine::{Ask, Journal, Replay};
@@ -32,6 +32,8 @@ pub(crate) enum Plan {
         age: Duration,
     },
     Drive(AttemptPlan),
+    /// The execution is deleted: all its generations, the oldest first.
+    Delete(Vec<JournalId>),
 }
 
 /// What a further attempt continues from.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::engine::attach::{recorded_end, unknown};
 use crate::engine::control::cannot_cancel;
+use crate::engine::deletion::{cannot_delete, plan_to_delete};
 use crate::engine::forget::cannot_resume;
 use crate::engine::plan::{Hold, Plan};
 use crate::engine::task::Task;
@@ -108,6 +109,10 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             (Decision::Nothing, newest) if matches!(input.ask, Ask::Cancel | Ask::Abandon) => {
                 Err(cannot_cancel(&execution, newest.as_ref().map(|newest| &newest.stored)))
             }
+            (Decision::Nothing, newest) if input.ask == Ask::Delete => {
+                Err(cannot_delete(&execution, newest.map(|newest| newest.stored.state.status)))
+            }
+            (Decision::Delete, Some(claimed)) => plan_to_delete(archive, &claimed),
             (Decision::Nothing, newest) => {
                 let ended = newest.map(|newest| recorded_end(archive, &newest.stored)).transpose()?.flatten();
                 ended.map(Plan::Ended).ok_or_else(|| unknown(&execution))

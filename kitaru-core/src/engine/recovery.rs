@@ -59,6 +59,9 @@ impl Engine {
     /// deletes executions whose retention is over.
     pub(crate) fn start(self: &Arc<Self>, recovers: bool, retention: Option<Duration>) {
         self.keeper.meet();
+        if let Some(keep) = retention {
+            let _ = self.retention.set(keep);
+        }
         // Before this process begins an execution.
         let waking = self.runtime.ledger.waking(recovers.then(|| Box::new(known_flows()) as _));
         self.keeper.spawn(resume_woken(Arc::downgrade(self), waking));

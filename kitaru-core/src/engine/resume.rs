@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::forget::cannot_resume;
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
-use crate::id::ExecutionId;
+use crate::id::{Actor, ExecutionId};
 use crate::journal::Status;
 use crate::ledger::blocking;
 use crate::machine::Ask;
@@ -13,7 +13,12 @@ use crate::program;
 use crate::request::{Forget, Request};
 
 impl Engine {
-    pub(crate) async fn resume(self: &Arc<Self>, execution: ExecutionId, forget: Vec<Forget>) -> Result<(), Error> {
+    pub(crate) async fn resume(
+        self: &Arc<Self>,
+        execution: ExecutionId,
+        forget: Vec<Forget>,
+        by: Option<Actor>,
+    ) -> Result<(), Error> {
         self.check_open()?;
         let Some(meta) = program::find(&execution.flow) else {
             return Err(cannot!(
@@ -30,7 +35,7 @@ impl Engine {
             Some((stored, Status::Failed | Status::Stuck | Status::Interrupted)) => stored,
             found => return Err(cannot_resume(&execution, found.map(|(_, status)| status))),
         };
-        let request = Request { ask: Ask::Resume, forget, ..Request::resuming(meta, &stored) };
+        let request = Request { ask: Ask::Resume, forget, by, ..Request::resuming(meta, &stored) };
         let (_, active) = self.launch(request)?.settled().await?;
         active.recorded().await
     }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::clock::millis;
+use crate::engine::indexed::check_is_indexed;
 use crate::engine::state::Engine;
-use crate::error::Error;
-use crate::id::JournalId;
-use crate::journal::Status;
+use crate::error::{Error, Kind, cannot};
+use crate::id::{Actor, JournalId};
+use crate::journal::{AuditAction, Status};
 use crate::ledger::{Archive, Stored, blocking};
 use crate::log;
 
@@ -28,7 +29,7 @@ pub(crate) async fn retire(engine: Weak<Engine>, keep: Duration) {
     loop {
         let Some(strong) = engine.upgrade().filter(|engine| !engine.is_closed()) else { return };
         let looked = match strong.sweep(keep).await {
-            Ok(looked) => looked,
+            Ok(swept) => swept.looked,
             Err(error) => {
                 if !error.is_closed() {
                     log::retention_failed(&error);
@@ -43,11 +44,77 @@ pub(crate) async fn retire(engine: Weak<Engine>, keep: Duration) {
     }
 }
 
+/// What a collection has deleted, or would delete. See [`Kitaru::gc`](crate::Kitaru::gc).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    generations: u64,
+    bytes: u64,
+}
+
+impl Collected {
+    /// How many generations of executions.
+    pub fn generations(&self) -> u64 {
+        self.generations
+    }
+
+    /// How many bytes their rows have, about.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// One sweep.
+#[derive(Default)]
+struct Swept {
+    /// How long it read executions that stay.
+    looked: Duration,
+    collected: Collected,
+}
+
 impl Engine {
-    /// Sweeps once. Returns how long it read executions that stay.
-    async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<Duration, Error> {
+    /// Deletes executions that were finished this long ago, or as long ago as the store keeps them.
+    pub(crate) async fn collect(
+        self: &Arc<Self>,
+        older_than: Option<Duration>,
+        by: Option<Actor>,
+    ) -> Result<Collected, Error> {
+        let keep = self.kept_for(older_than)?;
+        let collected = self.sweep(keep).await?.collected;
+        if let Some(by) = by.filter(|_| collected.generations > 0) {
+            let about = format!("generations: {}, older than {} s", collected.generations, keep.as_secs());
+            let entry = by.did(AuditAction::Collected, &about, self.runtime.clock.now_ms());
+            self.runtime.ledger.audit_store(entry).await?;
+        }
+        Ok(collected)
+    }
+
+    /// What [`collect`](Self::collect) would delete.
+    pub(crate) async fn count_expired(self: &Arc<Self>, older_than: Option<Duration>) -> Result<Collected, Error> {
+        let keep = self.kept_for(older_than)?;
+        self.pass(keep, Fate::Stays).await.map(|swept| swept.collected)
+    }
+
+    fn kept_for(&self, older_than: Option<Duration>) -> Result<Duration, Error> {
+        check_is_indexed(&self.runtime.archive)?;
+        older_than.or_else(|| self.retention.get().copied()).ok_or_else(|| {
+            cannot!(
+                Kind::Misuse,
+                "delete old executions",
+                "the store has no retention",
+                "say how old they are, or set KitaruBuilder::retention"
+            )
+        })
+    }
+
+    /// Sweeps once.
+    async fn sweep(self: &Arc<Self>, keep: Duration) -> Result<Swept, Error> {
+        self.pass(keep, Fate::Goes).await
+    }
+
+    /// Passes over the store once.
+    async fn pass(self: &Arc<Self>, keep: Duration, fate: Fate) -> Result<Swept, Error> {
         let until_ms = self.runtime.clock.now_ms().saturating_sub(millis(keep));
-        let (mut after, mut looked) = (JournalId(0), Duration::ZERO);
+        let (mut after, mut swept) = (JournalId(0), Swept::default());
         loop {
             self.check_open()?;
             let engine = self.clone();
@@ -62,14 +129,26 @@ impl Engine {
                 page.map(|page| (page, stay.get()))
             };
             let (page, stay) = blocking(read).await??;
-            looked += share(begun.elapsed(), stay, page.found.len() as u32);
+            swept.looked += share(begun.elapsed(), stay, page.found.len() as u32);
+            swept.collected.generations += page.found.len() as u64;
+            swept.collected.bytes += page.found.iter().map(|expired| expired.bytes).sum::<u64>();
             // These stay, and the others are still deleted.
             page.unread.iter().for_each(|unread| log::retention_failed(&unread.error));
-            self.runtime.ledger.delete(page.found).await?;
-            let Some(last) = page.last else { return Ok(looked) };
+            if fate == Fate::Goes {
+                self.runtime.ledger.delete(page.found, None).await?;
+            }
+            let Some(last) = page.last else { return Ok(swept) };
             after = last;
         }
     }
+}
+
+/// What becomes of an execution whose retention is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Goes,
+    /// It is only counted.
+    Stays,
 }
 
 /// The part of a time that was spent on executions that stay, next to so many that are deleted.
@@ -105,7 +184,7 @@ fn is_begun_over(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
 }
 
 /// Whether one of its parents may still ask for its result.
-fn is_awaited(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+pub(super) fn is_awaited(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
     for parent in archive.waiters(stored)? {
         let parent = archive.stored(parent.journal)?;
         if parent.is_some_and(|parent| !matches!(parent.state.status, Status::Completed | Status::Cancelled)) {

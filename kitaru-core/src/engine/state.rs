@@ -1,7 +1,8 @@
 //! The executions of a store, as this process drives them. Must not know how one is driven.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -27,6 +28,8 @@ pub(crate) struct Engine {
     /// How many may at most.
     #[cfg(feature = "testkit")]
     pub(super) most_driving: usize,
+    /// How long finished executions are kept, if the store deletes them.
+    pub(super) retention: OnceLock<Duration>,
     /// What runs next to the store.
     pub(super) companions: Companions,
     pub(super) closed: AtomicBool,
@@ -42,6 +45,7 @@ impl Engine {
             driving: Arc::new(Semaphore::new(driving)),
             #[cfg(feature = "testkit")]
             most_driving: driving,
+            retention: OnceLock::new(),
             companions: Companions::default(),
             closed: AtomicBool::new(false),
         }

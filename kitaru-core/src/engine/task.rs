@@ -47,6 +47,7 @@ impl Task {
 
     /// An attempt is in memory.
     pub(crate) fn begins(&self, attempt: &Arc<Context>) {
+        attempt.cancelled_by(self.active.canceller());
         self.active.begin(self.id, attempt);
     }
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    CallFrame, Class, EndFrame, Forgotten, NowFrame, OpenFrame, Opening, OutcomeFrame, SettledFrame, Status,
+    AuditAction, CallFrame, Class, EndFrame, Forgotten, NowFrame, OpenFrame, Opening, OutcomeFrame, SettledFrame,
+    Status,
 };
 use crate::testkit::Testkit;
 use crate::value::Key;
@@ -137,8 +138,17 @@ fn row_seeds() -> Vec<Vec<u8>> {
     let wait = WaitRow { due_ms: 2, question: "Pay?".into(), refused: "no".into(), ..WaitRow::default() };
     let parent = ParentCall { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
     let note = Note { nth: 300, updated_ms: 7, json: "[1]".into() };
-    let rows =
-        [header.write(), unfinished.write(), memo.write(), mail.write(), wait.write(), parent.write(), note.write()];
+    let audit = AuditLine { at_ms: 300, action: AuditAction::Answered, by: "Ada".into(), about: "approval".into() };
+    let rows = [
+        header.write(),
+        unfinished.write(),
+        memo.write(),
+        mail.write(),
+        wait.write(),
+        parent.write(),
+        note.write(),
+        audit.write(),
+    ];
     rows.into_iter().enumerate().map(|(which, row)| [vec![which as u8], row].concat()).collect()
 }
 

@@ -102,6 +102,8 @@ pub(crate) enum Aside {
     First = b'f',
     /// Why the generation's work is not undone.
     Undo = b'o',
+    /// Who did what to the generation, in the order of time. Next to the journal 0, which no generation has: to the store.
+    Audit = b'h',
 }
 
 /// The kind of a shown value.

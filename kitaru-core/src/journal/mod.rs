@@ -4,6 +4,7 @@
 //! `docs/format.md` describes every byte.
 
 mod aside;
+mod audit;
 mod frame;
 mod index;
 mod packed;
@@ -15,6 +16,8 @@ pub(crate) use aside::{
     About, Aside, Asks, MailRow, NotUndone, Note, NoteKind, ParentCall, WaitRow, aside_key, aside_name, aside_range,
     read_tag, sent_name, write_tag,
 };
+pub use audit::AuditAction;
+pub(crate) use audit::AuditLine;
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTryFrame, Forgotten, Frame, Heading, NowFrame,
     OpenFrame, Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint,
@@ -27,7 +30,7 @@ pub(crate) use rows::{
     read_name_key,
 };
 pub use status::Status;
-pub(crate) use wire::Malformed;
+pub(crate) use wire::{Malformed, Put, Take};
 
 use crate::id::ExecutionId;
 use crate::value::{Key, digest_parts};

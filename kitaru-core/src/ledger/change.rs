@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::{JournalId, Seq};
-use crate::journal::{Asks, Header, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally};
+use crate::journal::{Asks, AuditLine, Header, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally};
 use crate::ledger::{ClaimedGeneration, GenerationState, Question};
 use crate::machine::Due;
 use crate::value::Key;
@@ -49,6 +49,8 @@ pub(crate) enum Change {
     Resumed,
     /// The call of a parent that is notified of the generation's end.
     AwaitedBy(ParentCall),
+    /// Who did what to the generation.
+    Audit(AuditLine),
 }
 
 /// A result that other executions may use.
@@ -106,4 +108,6 @@ pub(crate) struct UnattendedEnd {
     pub(crate) frame: Vec<u8>,
     /// Why its work is not undone, unless it has done none.
     pub(crate) undo: Option<NotUndone>,
+    /// Who ended it, if known.
+    pub(crate) audit: Option<AuditLine>,
 }

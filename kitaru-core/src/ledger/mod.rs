@@ -28,7 +28,9 @@
 //! `embedded`, and these two names become enums. That no other process writes is known in `embedded` only.
 
 mod attempt;
+mod backup;
 mod change;
+mod checkup;
 mod embedded;
 mod listed;
 mod mail;
@@ -44,10 +46,12 @@ use crate::error::{Error, Kind, cannot};
 use crate::pool::{self, Gone, LookupQueue, LookupTurn};
 
 pub(crate) use attempt::{Append, Appender, Left, Loaded};
+pub use backup::Backup;
 pub(crate) use change::{AttemptEnd, Change, FirstAttempt, MemoEntry, NewGeneration, UnattendedEnd};
+pub use checkup::{Checkup, CheckupFinding, ExecutionSize, FindingKind, FlowSize, TableSize};
 #[cfg(feature = "testkit")]
 pub(crate) use embedded::first_rows;
-pub(crate) use embedded::{Archive, CarryOver, Ledger, LedgerOptions, Waking, open};
+pub(crate) use embedded::{Archive, CarryOver, Ledger, LedgerOptions, Waking, open, restore};
 #[cfg(test)]
 pub(crate) use embedded::{
     MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,

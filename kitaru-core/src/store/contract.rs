@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use crate::error::Error;
+use crate::error::{Error, Kind, cannot};
 use crate::store::RowKey;
 
 /// A durable, ordered key-value store with atomic batches: all that the journals need.
@@ -37,6 +37,16 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read. What was shown before is right.
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error>;
 
+    /// Shows the rows of all tables, from one state of the store, in the order of tables and keys, until `visit` breaks.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or has no way to keep one state: only stores of tests have none.
+    fn scan_all(&self, visit: VisitAll<'_>) -> Result<(), Error> {
+        let _ = visit;
+        Err(cannot!(Kind::Misuse, "read the whole store", "it keeps no state", "use a store on disk or in memory"))
+    }
+
     /// Releases the store, for other processes too. Closing twice is not an error; every other call fails from then on.
     ///
     /// # Errors
@@ -50,6 +60,9 @@ pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// What is shown each key and value of a range.
 pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// What is shown each row of a store.
+pub type VisitAll<'a> = &'a mut dyn FnMut(Table, &[u8], &[u8]) -> ControlFlow<()>;
 
 /// One table of a store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

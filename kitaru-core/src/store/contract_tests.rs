@@ -83,6 +83,31 @@ fn a_range_is_shown_in_both_orders_until_the_visitor_breaks() {
 }
 
 #[test]
+fn all_rows_are_shown_in_the_order_of_tables_and_keys_until_the_visitor_breaks() {
+    each_store(|store| {
+        let rows = [("b", Table::Memo), ("c", Table::Journal), ("a", Table::Journal), ("d", Table::Journal)];
+        store.commit(rows.map(|(key, table)| row(table, key, Some("x"))).to_vec()).unwrap();
+        store.commit(vec![row(Table::Journal, "d", None)]).unwrap();
+        let shown = |most: usize| {
+            let mut shown = Vec::new();
+            let mut visit = |table: Table, key: &[u8], _: &[u8]| {
+                // What a store on disk has of itself.
+                if table != Table::Meta {
+                    shown.push((table, String::from_utf8_lossy(key).into_owned()));
+                }
+                if shown.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            store.scan_all(&mut visit).unwrap();
+            shown
+        };
+        let all = [(Table::Journal, "a"), (Table::Journal, "c"), (Table::Memo, "b")];
+        let all = all.map(|(table, key)| (table, key.to_owned()));
+        assert_eq!(shown(9), all);
+        assert_eq!(shown(1), all[..1]);
+    });
+}
+
+#[test]
 fn a_closed_store_refuses_everything_but_being_closed() {
     each_store(|store| {
         store.close().unwrap();
@@ -92,6 +117,7 @@ fn a_closed_store_refuses_everything_but_being_closed() {
         let visit: Visit<'_> = &mut |_, _| ControlFlow::Continue(());
         let all = (Bound::Unbounded, Bound::Unbounded);
         assert!(store.scan(Table::Meta, all, Order::Ascending, visit).unwrap_err().is_closed());
+        assert!(store.scan_all(&mut |_, _, _| ControlFlow::Continue(())).unwrap_err().is_closed());
     });
 }
 

@@ -22,6 +22,7 @@ mod overlay;
 pub(crate) mod platter;
 mod read_only;
 mod redb;
+mod restoring;
 mod segment;
 mod tail;
 
@@ -29,6 +30,8 @@ mod tail;
 mod tests;
 
 use std::fmt;
+use std::ops::Bound;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -41,12 +44,13 @@ use crate::store::disk::files::Files;
 use crate::store::disk::frame::FrameBytes;
 use crate::store::disk::mark::Mark;
 use crate::store::disk::overlay::{Overlay, OverlayRows};
-use crate::store::disk::redb::Redb;
+use crate::store::disk::redb::{Redb, Snapshot};
 use crate::store::disk::segment::Segment;
 use crate::store::lock::FolderLock;
-use crate::store::{Order, Range, Row, Store, Table, Visit};
+use crate::store::{Order, Range, Row, Store, Table, Visit, VisitAll};
 
 pub use opening::OpenOptions;
+pub(crate) use restoring::NewDisk;
 
 /// A store in a folder.
 pub struct Disk {
@@ -71,6 +75,9 @@ struct Shared {
     /// None in tests on a simulated disk.
     files: Option<Arc<Files>>,
 }
+
+/// The rows that redb lacks, the newer ones first.
+type Overlays = [Option<Arc<Overlay>>; 2];
 
 /// What readers see.
 struct View {
@@ -260,6 +267,35 @@ impl Disk {
         Ok(())
     }
 
+    /// One state of the store: what redb has, the rows that it lacks, and the last commit.
+    fn state(&self) -> Result<(Snapshot<'_>, Overlays, u64), Error> {
+        // Under one lock: a full overlay is dropped when redb has it.
+        let view = self.shared.view();
+        if view.is_closed {
+            return Err(closed());
+        }
+        Ok((self.shared.redb.snapshot()?, [Some(view.active.clone()), view.full.clone()], view.last))
+    }
+
+    /// The folder, by a path without links. None in tests on a simulated disk.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.shared.files.as_ref().map(|files| files.folder().path())
+    }
+
+    /// Says in the lock file where else this process answers.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub(crate) fn add_place(&self, place: &Path) -> Result<(), Error> {
+        let lock = lock(&self.lock);
+        let Some(lock) = lock.as_ref() else { return Err(closed()) };
+        lock.add_place(place).map_err(|why| {
+            cannot!(Kind::Store, "say where this process answers", "the lock file cannot be written", "check its disk")
+                .because(why)
+        })
+    }
+
     /// Which of the store's folder and files others than this user may use, with their modes: what was there before and is
     /// left as it is. What is made here is for this user only.
     pub(crate) fn open_to_others(&self) -> Vec<String> {
@@ -306,17 +342,30 @@ impl Store for Disk {
     }
 
     fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
-        let (snapshot, overlays, last) = {
-            // Under one lock: a full overlay is dropped when redb has it.
-            let view = self.shared.view();
-            if view.is_closed {
-                return Err(closed());
-            }
-            (self.shared.redb.snapshot()?, [Some(view.active.clone()), view.full.clone()], view.last)
-        };
+        let (snapshot, overlays, last) = self.state()?;
         let overlays = overlays.iter().flatten();
         let cursors = overlays.map(|overlay| OverlayRows::new(overlay, table, range, order, last)).collect();
         snapshot.read(|transaction| merge::scan(transaction, (table, range, order), cursors, visit))
+    }
+
+    fn scan_all(&self, visit: VisitAll<'_>) -> Result<(), Error> {
+        let (snapshot, overlays, last) = self.state()?;
+        let (all, mut goes_on) = ((Bound::Unbounded, Bound::Unbounded), true);
+        snapshot.read(|transaction| {
+            for table in Table::ALL {
+                let cursors = overlays.iter().flatten();
+                let cursors = cursors.map(|overlay| OverlayRows::new(overlay, table, all, Order::Ascending, last));
+                merge::scan(transaction, (table, all, Order::Ascending), cursors.collect(), &mut |key, value| {
+                    let seen = visit(table, key, value);
+                    goes_on = seen.is_continue();
+                    seen
+                })?;
+                if !goes_on {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn close(&self) -> Result<(), Error> {

@@ -1,9 +1,11 @@
 //! The lock on a store's folder. Owns that one process at a time uses it, and who that is; must not know the store.
 //!
 //! The file holds the number of the process and a random mark of it: numbers are given out again, and each container has its own.
+//! A second line says where else the process answers.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -14,13 +16,13 @@ use crate::store::platform::{FilePresence, is_running};
 pub(super) const FILE: &str = "lock";
 /// How often to look whether the holder is gone.
 const PAUSE: Duration = Duration::from_millis(20);
-/// More than any process writes there is not read.
+/// More than the number and the mark of a process is not read.
 const MOST_BYTES: u64 = 64;
 
 /// The lock, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 /// A process, as the file names it.
@@ -49,9 +51,11 @@ impl Holder {
 
     fn read(file: &mut File) -> Option<Self> {
         file.rewind().ok()?;
-        let mut text = String::new();
-        file.take(MOST_BYTES).read_to_string(&mut text).ok()?;
-        let mut words = text.split_whitespace();
+        let mut bytes = Vec::new();
+        file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+        // A path follows on the next line, which may be cut off within a character.
+        let line = bytes.split(|byte| *byte == b'\n').next()?;
+        let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
         let pid = words.next()?.parse().ok()?;
         Some(Holder { pid, mark: words.next().and_then(|mark| u64::from_str_radix(mark, 16).ok()) })
     }
@@ -64,7 +68,15 @@ impl FolderLock {
         wait(folder, &mut file, timeout, File::try_lock)?;
         // For the message of a process that waits. The lock is on the file, not on its content.
         Holder::this_process().write(&mut file).map_err(|why| unusable(folder, why))?;
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock { file })
+    }
+
+    /// Says where else the process answers, for a process that looks for the holder of the folder.
+    pub(super) fn add_place(&self, place: &Path) -> io::Result<()> {
+        let mut line = vec![b'\n'];
+        line.extend_from_slice(place.as_os_str().as_encoded_bytes());
+        // Behind the number and the mark.
+        (&self.file).write_all(&line)
     }
 
     /// Takes the lock together with others that only read, and writes nothing. A folder without the file has no holder.
@@ -74,7 +86,7 @@ impl FolderLock {
             found => found.map_err(|why| unusable(folder, why))?,
         };
         wait(folder, &mut file, timeout, File::try_lock_shared)?;
-        Ok(Some(FolderLock { _file: file }))
+        Ok(Some(FolderLock { file }))
     }
 }
 
@@ -191,6 +203,8 @@ mod tests {
             ("12", Some(Holder { pid: 12, mark: None })),
             ("12 00000000000000ff", Some(Holder { pid: 12, mark: Some(255) })),
             ("12 what", Some(Holder { pid: 12, mark: None })),
+            ("12 00000000000000ff\n/run/user/7 8/kitaru.sock", Some(Holder { pid: 12, mark: Some(255) })),
+            ("\n12", None),
         ] {
             std::fs::write(&path, content).unwrap();
             let mut file = File::open(&path).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind, cannot};
-use crate::store::{Order, Range, Row, RowKey, Store, Table, Visit};
+use crate::store::{Order, Range, Row, RowKey, Store, Table, Visit, VisitAll};
 
 /// A store in memory. It keeps the contract but for the one thing that it cannot: it does not survive its process.
 #[derive(Debug)]
@@ -64,6 +64,16 @@ impl Store for Memory {
             Order::Ascending => rows.iter().any(&mut show),
             Order::Descending => rows.iter().rev().any(&mut show),
         };
+        Ok(())
+    }
+
+    fn scan_all(&self, visit: VisitAll<'_>) -> Result<(), Error> {
+        let all = self.with(|tables| tables.clone())?;
+        for (table, rows) in Table::ALL.into_iter().zip(&all) {
+            if rows.iter().any(|(key, value)| visit(table, key.as_bytes(), value).is_break()) {
+                break;
+            }
+        }
         Ok(())
     }
 

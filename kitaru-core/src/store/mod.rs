@@ -16,7 +16,8 @@ mod writer;
 #[cfg(test)]
 mod contract_tests;
 
-pub use contract::{Order, Range, Row, Store, Table, Visit};
+pub use contract::{Order, Range, Row, Store, Table, Visit, VisitAll};
+pub(crate) use disk::NewDisk;
 #[cfg(feature = "testkit")]
 pub(crate) use disk::platter::{Platter, Sectors, last_commit};
 pub use disk::{Disk, OpenOptions};

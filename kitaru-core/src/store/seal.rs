@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, cannot};
-use crate::store::{Order, Range, Store, Table, Visit};
+use crate::store::{Order, Range, Store, Table, Visit, VisitAll};
 
 const BYTES: usize = 4;
 
@@ -87,6 +87,19 @@ impl Reader {
         mut visit: impl FnMut(&[u8], Option<&[u8]>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         self.0.scan(table, range, order, &mut |key, sealed| visit(key, open(table, key, sealed).ok()))
+    }
+
+    /// The rows of all tables, as they are at one moment.
+    pub(crate) fn scan_all(&self, visit: VisitAll<'_>) -> Result<(), Error> {
+        let mut damaged = None;
+        self.0.scan_all(&mut |table, key, sealed| match open(table, key, sealed) {
+            Ok(value) => visit(table, key, value),
+            Err(error) => {
+                damaged = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        damaged.map_or(Ok(()), Err)
     }
 
     pub(crate) fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {

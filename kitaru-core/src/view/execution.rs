@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::journal::{Class, NotUndone, NoteKind, Payload, Status};
 use crate::ledger::{Archive, Stored, malformed};
 use crate::program;
+use crate::view::audit::AuditEntry;
 use crate::view::fold::records;
 use crate::view::record::Record;
 use crate::view::reference::ExecutionRef;
@@ -24,6 +25,7 @@ pub(crate) struct ExecutionParts {
     tags: Vec<String>,
     metadata: serde_json::Value,
     undo_skipped: bool,
+    audit: Vec<AuditEntry>,
 }
 
 pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<ExecutionParts, Error> {
@@ -41,6 +43,7 @@ pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<ExecutionParts,
         tags: archive.tags(stored)?,
         metadata: metadata(archive, stored)?,
         undo_skipped: archive.undo(stored)? == Some(NotUndone::Skipped),
+        audit: archive.audit(stored)?.into_iter().map(AuditEntry::new).collect(),
     })
 }
 
@@ -57,12 +60,13 @@ pub struct Execution {
     children: Vec<ExecutionRef>,
     tags: Vec<String>,
     undo_skipped: bool,
+    audit: Vec<AuditEntry>,
 }
 
 impl Execution {
     pub(crate) fn new(stored: Stored, status: Status, read: ExecutionParts) -> Self {
-        let ExecutionParts { records, kept, children, waits, parent, tags, metadata, undo_skipped } = read;
-        Execution { stored, status, records, kept, waits, metadata, parent, children, tags, undo_skipped }
+        let ExecutionParts { records, kept, children, waits, parent, tags, metadata, undo_skipped, audit } = read;
+        Execution { stored, status, records, kept, waits, metadata, parent, children, tags, undo_skipped, audit }
     }
 
     /// The flow's name and the id.
@@ -155,6 +159,12 @@ impl Execution {
     /// cancelled it.
     pub fn undo_skipped(&self) -> bool {
         self.undo_skipped
+    }
+
+    /// Who answered, cancelled, resumed or forked this generation, or sent it a signal, the oldest first: the newest 100 entries.
+    /// Only requests of a named actor are there; see [`Kitaru::by`](crate::Kitaru::by).
+    pub fn audit(&self) -> &[AuditEntry] {
+        &self.audit
     }
 
     /// Why it failed, was cancelled or is stuck.

@@ -10,6 +10,7 @@ use crate::journal::{EndFrame, Frame, Header, Malformed, OutcomeFrame, Payload};
 use crate::ledger::Generation;
 use crate::shown::short;
 use crate::value::{Codec, shallow};
+use crate::view::reference::ExecutionRef;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -67,6 +68,16 @@ impl History {
     /// The flow's name.
     pub fn flow(&self) -> &str {
         &self.flow
+    }
+
+    /// The execution that it is of. `None` if its header is not one.
+    pub fn execution(&self) -> Option<ExecutionRef> {
+        self.header().ok().map(|header| ExecutionRef::of(&header.execution))
+    }
+
+    /// Where the execution stood, for people.
+    pub fn status(&self) -> &str {
+        &self.status
     }
 
     /// Sets the value of the records of a `sensitive` checkpoint, whose values were left out.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::clock::unix_ms;
 use crate::error::Error;
 use crate::journal::Status;
+use crate::view::audit::AuditEntry;
 use crate::view::cursor::Cursor;
 use crate::view::execution::Execution;
 use crate::view::list::{Page, Summary, Unreadable};
@@ -256,6 +257,7 @@ impl Serialize for Execution {
             value: Option<ShownValue>,
             error: Option<&'a str>,
             undo_skipped: bool,
+            audit: &'a [AuditEntry],
             metadata: &'a Value,
             parent: Option<&'a ExecutionRef>,
             children: &'a [ExecutionRef],
@@ -278,6 +280,7 @@ impl Serialize for Execution {
             value: self.value(),
             error: self.error(),
             undo_skipped: self.undo_skipped(),
+            audit: self.audit(),
             metadata: self.metadata(),
             parent: self.parent(),
             children: self.children(),

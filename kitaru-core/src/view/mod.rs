@@ -1,5 +1,6 @@
 //! The read model. Owns what is shown of executions, and its JSON; must not know who asks, nor what drives an execution.
 
+mod audit;
 mod cursor;
 mod execution;
 mod filter;
@@ -14,6 +15,7 @@ mod showing;
 mod time;
 mod wait;
 
+pub use audit::AuditEntry;
 pub use cursor::Cursor;
 pub use execution::Execution;
 pub(crate) use execution::read;

@@ -3,8 +3,11 @@
 mod addressee;
 mod appending;
 mod archive;
+mod audit;
+mod backup;
 mod candidates;
 mod carry_over;
+mod checkup;
 mod claiming;
 mod claims;
 mod facts;
@@ -28,6 +31,7 @@ mod waking;
 mod writing;
 
 pub(crate) use archive::Archive;
+pub(crate) use backup::restore;
 pub(crate) use carry_over::CarryOver;
 pub(crate) use opening::{LedgerOptions, open};
 pub(crate) use waking::Waking;

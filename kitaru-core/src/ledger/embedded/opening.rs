@@ -23,7 +23,7 @@ pub(crate) struct LedgerOptions {
 }
 
 /// The key of the store's secret.
-const SECRET: &[u8] = b"secret";
+pub(super) const SECRET: &[u8] = b"secret";
 /// The key of the highest generation that was deleted.
 pub(super) const DELETED_GENERATION: &[u8] = b"retired";
 /// The key of the highest journal that was deleted, so that its number, which others may hold, is given to no other one.

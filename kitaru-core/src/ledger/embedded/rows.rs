@@ -1,9 +1,12 @@
 //! The rows that changes are. Must not know when they are written.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::id::JournalId;
 use crate::journal::{
-    Aside, Indexed, MailRow, MemoRow, NotUndone, NoteKind, ParentCall, Status, Tally, UnfinishedRow, WaitRow,
-    aside_key, generation_key, journal_key, name_key, sent_name, write_tag,
+    Aside, AuditLine, Indexed, MailRow, MemoRow, NotUndone, NoteKind, ParentCall, Status, Tally, UnfinishedRow,
+    WaitRow, aside_key, generation_key, journal_key, name_key, sent_name, write_tag,
 };
 use crate::ledger::{AttemptEnd, Change, FirstAttempt, GenerationState, NewGeneration, Question, UnattendedEnd};
 use crate::machine::Due;
@@ -61,6 +64,7 @@ impl Change {
             Change::Shows { kind, name, note } => aside(journal, kind.into(), name.as_bytes(), Some(note.write())),
             Change::Deadline(ms) => deadline(journal, ms),
             Change::Resumed => undo(journal, None),
+            Change::Audit(entry) => audit(journal, &entry),
             Change::AwaitedBy(call) => aside(journal, Aside::Waiter, &generation_key(call.journal), Some(call.write())),
         }
     }
@@ -114,12 +118,13 @@ impl AttemptEnd {
 
 impl UnattendedEnd {
     pub(super) fn rows(self) -> Vec<Row> {
-        let UnattendedEnd { claimed, seq, status, frame, undo: why } = self;
+        let UnattendedEnd { claimed, seq, status, frame, undo: why, audit: entry } = self;
         let journal = claimed.tenure.journal();
         let mut rows = vec![row(Table::Journal, journal_key(journal, seq), Some(frame)), Change::Finished.row(journal)];
         // Which one it had, if any, is not known here.
         rows.extend(ends(journal, status, RESUMED));
         rows.extend(why.map(|why| undo(journal, Some(why))));
+        rows.extend(entry.map(|entry| audit(journal, &entry)));
         rows
     }
 }
@@ -172,6 +177,14 @@ fn deadline(journal: JournalId, ms: u64) -> Row {
 
 fn undo(journal: JournalId, why: Option<NotUndone>) -> Row {
     aside(journal, Aside::Undo, &[], why.map(NotUndone::write))
+}
+
+/// An entry of an audit. Its key is new: the time, and a number that this process gives once.
+pub(super) fn audit(journal: JournalId, entry: &AuditLine) -> Row {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut name = entry.at_ms.to_be_bytes().to_vec();
+    name.extend_from_slice(&NEXT.fetch_add(1, Relaxed).to_be_bytes());
+    aside(journal, Aside::Audit, &name, Some(entry.write()))
 }
 
 impl From<NoteKind> for Aside {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Aside, ParentCall};
+use crate::journal::{Aside, AuditAction, ParentCall};
 use crate::ledger::embedded::senders::{Admitted, SentBefore};
 use crate::ledger::embedded::tally::{MailTotal, most_bytes};
 use crate::ledger::embedded::{CarryOver, Ledger};
@@ -76,6 +76,7 @@ impl Ledger {
             changes.push(Change::Sent { first, signal: message.name.clone(), key, number });
             row
         });
+        changes.extend(message.audit(AuditAction::Sent).map(Change::Audit));
         let (tell, landed) = oneshot::channel();
         let senders = self.senders.clone();
         // A tenure of its own: what the execution's own attempt has lost does not concern it.
@@ -121,7 +122,9 @@ impl Ledger {
         };
         let (name, json) = (message.name.clone(), message.json.clone());
         let answer = Change::Answered { name, json, sent_ms: message.sent_ms, wait: identity };
-        let landed = self.write(&Arc::new(Tenure::of_changes(journal)), vec![answer], None).await;
+        let audit = message.audit(AuditAction::Answered).map(Change::Audit);
+        let changes = std::iter::once(answer).chain(audit).collect();
+        let landed = self.write(&Arc::new(Tenure::of_changes(journal)), changes, None).await;
         self.senders.tallies.arrived(journal, bytes, landed.is_ok());
         let (key, sent) = (SentKey::Answer(message.name), Sent::Answer { wait, json: message.json });
         arrived(Arrival { stored, key, sent, landed })

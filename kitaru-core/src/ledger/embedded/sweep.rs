@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::error::Error;
-use crate::id::JournalId;
-use crate::journal::{Aside, Indexed, Status, aside_range, generation_key, journal_range, name_key};
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{
+    Aside, AuditLine, Indexed, Status, aside_range, generation_key, journal_range, name_key, name_range,
+};
+use crate::ledger::embedded::audit::store_entry;
 use crate::ledger::embedded::opening::{DELETED_GENERATION, DELETED_JOURNAL};
 use crate::ledger::embedded::rows::RESUMED;
 use crate::ledger::embedded::{Archive, Ledger};
@@ -20,6 +23,8 @@ const ROWS_PER_COMMIT: usize = 1_000;
 pub(crate) struct Expired {
     journal: JournalId,
     generation: u32,
+    /// How many bytes its rows have, about.
+    pub(crate) bytes: u64,
     /// The keys of its rows. The name is the first to go: what is read from then on is no longer there.
     keys: Vec<(Table, Vec<u8>)>,
     /// The header and the last record are the last to go, in one commit: a generation that a dead process has begun to delete is
@@ -41,6 +46,24 @@ impl Archive {
             let Some(stored) = self.stored(journal)? else { return Ok(None) };
             if expires(&stored)? { self.rows_of(&stored).map(Some) } else { Ok(None) }
         })
+    }
+
+    /// The journals of an execution's generations, the oldest first. Blocks.
+    pub(crate) fn generations_of(&self, execution: &ExecutionId) -> Result<Vec<JournalId>, Error> {
+        let (first, last) = name_range(execution);
+        let mut journals = Vec::new();
+        let range = (Bound::Included(&first[..]), Bound::Included(&last[..]));
+        self.reader.scan(Table::Name, range, Order::Ascending, &mut |_, journal| {
+            journals.extend(journal.first_chunk().map(|journal| JournalId(u64::from_be_bytes(*journal))));
+            ControlFlow::Continue(())
+        })?;
+        Ok(journals)
+    }
+
+    /// What goes of these generations. Blocks.
+    pub(crate) fn rows_of_all(&self, journals: &[JournalId]) -> Result<Vec<Expired>, Error> {
+        let stored = journals.iter().filter_map(|journal| self.stored(*journal).transpose());
+        stored.map(|stored| self.rows_of(&stored?)).collect()
     }
 
     fn rows_of(&self, stored: &Stored) -> Result<Expired, Error> {
@@ -65,9 +88,12 @@ impl Archive {
             Aside::Logged,
             Aside::First,
             Aside::Undo,
+            Aside::Audit,
         ];
+        let mut bytes = keys.iter().map(|(_, key)| key.len() as u64).sum::<u64>() + stored.header.input.len() as u64;
         let mut gather = |table, range: (Bound<&[u8]>, Bound<&[u8]>)| {
-            self.reader.scan(table, range, Order::Ascending, &mut |key, _| {
+            self.reader.scan(table, range, Order::Ascending, &mut |key, row| {
+                bytes += (key.len() + row.len()) as u64;
                 keys.push((table, key.to_vec()));
                 ControlFlow::Continue(())
             })
@@ -85,15 +111,17 @@ impl Archive {
         gather(Table::Journal, (Bound::Included(&first), Bound::Included(&last)))?;
         let mut head: Vec<_> = keys.pop().into_iter().collect();
         head.push((Table::Execution, generation_key(journal).to_vec()));
-        Ok(Expired { journal, generation, keys, head })
+        Ok(Expired { journal, generation, bytes, keys, head })
     }
 }
 
 impl Ledger {
-    /// Deletes these in their order, many in a commit: as many executions end as begin.
-    pub(crate) async fn delete(&self, expired: Vec<Expired>) -> Result<(), Error> {
+    /// Deletes these in their order, many in a commit: as many executions end as begin. The entry of the store's audit is
+    /// written with the name of the last one.
+    pub(crate) async fn delete(&self, expired: Vec<Expired>, audit: Option<AuditLine>) -> Result<(), Error> {
         let mut gone = Vec::new();
-        for Expired { journal, generation, keys, head } in expired {
+        let count = expired.len();
+        for (nth, Expired { journal, generation, keys, head, .. }) in expired.into_iter().enumerate() {
             // One that fits into a commit goes whole.
             if !gone.is_empty() && gone.len() + keys.len() > ROWS_PER_COMMIT {
                 self.erase(std::mem::take(&mut gone)).await?;
@@ -101,23 +129,34 @@ impl Ledger {
             // Before its name goes: the next one of that name has a higher number.
             self.deleted_generation.fetch_max(generation, SeqCst);
             self.deleted_journal.fetch_max(journal.0, SeqCst);
+            if nth + 1 == count {
+                gone.extend(audit.as_ref().map(store_entry));
+            }
             for key in keys {
-                gone.push(key);
+                gone.push(gone_row(key));
                 if gone.len() >= ROWS_PER_COMMIT {
                     self.erase(std::mem::take(&mut gone)).await?;
                 }
             }
-            gone.extend(head);
+            gone.extend(head.into_iter().map(gone_row));
         }
         if gone.is_empty() { Ok(()) } else { self.erase(gone).await }
     }
 
-    async fn erase(&self, keys: Vec<(Table, Vec<u8>)>) -> Result<(), Error> {
-        let gone = keys.into_iter().map(|(table, key)| Row { table, key: RowKey::from(key), value: None });
+    /// Nothing of an execution that was deleted is on its way any more.
+    pub(crate) fn forget_left(&self, execution: &ExecutionId) {
+        self.claims.done(execution);
+    }
+
+    async fn erase(&self, gone: Vec<Row>) -> Result<(), Error> {
         let meta = |key: &[u8], value: Vec<u8>| Row { table: Table::Meta, key: RowKey::from(key), value: Some(value) };
         let generation = meta(DELETED_GENERATION, self.deleted_generation.load(SeqCst).to_le_bytes().to_vec());
         let journal = meta(DELETED_JOURNAL, self.deleted_journal.load(SeqCst).to_le_bytes().to_vec());
         let nobody = Arc::new(Tenure::of_changes(JournalId(0)));
-        self.write_rows(&nobody, gone.chain([generation, journal]).collect(), None).await
+        self.write_rows(&nobody, gone.into_iter().chain([generation, journal]).collect(), None).await
     }
+}
+
+fn gone_row((table, key): (Table, Vec<u8>)) -> Row {
+    Row { table, key: RowKey::from(key), value: None }
 }

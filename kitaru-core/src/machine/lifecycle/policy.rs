@@ -47,6 +47,8 @@ pub(crate) enum Decision {
     Nothing,
     /// It becomes `Cancelled`.
     Cancel,
+    /// All its generations are deleted.
+    Delete,
     /// The recorded result, this old.
     Cached { age_ms: u64 },
     /// The id belongs to an execution with another input.
@@ -72,6 +74,8 @@ pub(crate) enum Ask {
     Abandon,
     /// To resume it although it failed or is stuck.
     Resume,
+    /// To delete it, if it has ended.
+    Delete,
 }
 
 /// Decides what a call of a flow does with the newest generation of its execution.
@@ -79,7 +83,7 @@ pub(crate) fn decide(newest: Option<&Newest>, ask: Ask, now_ms: u64) -> Decision
     let Some(newest) = newest else {
         return match ask {
             Ask::Reuse(_) | Ask::Outcome | Ask::Fresh => Decision::New { generation: 1, cancels: false },
-            Ask::Recover | Ask::Cancel | Ask::Abandon | Ask::Resume => Decision::Nothing,
+            Ask::Recover | Ask::Cancel | Ask::Abandon | Ask::Resume | Ask::Delete => Decision::Nothing,
         };
     };
     let next = |cancels| Decision::New { generation: newest.generation.saturating_add(1), cancels };
@@ -102,6 +106,17 @@ pub(crate) fn decide(newest: Option<&Newest>, ask: Ask, now_ms: u64) -> Decision
         }
         Ask::Recover if newest.status.is_final() => return Decision::Nothing,
         Ask::Recover => return Decision::Continue,
+        Ask::Delete => {
+            return match newest.status {
+                Status::Completed | Status::Failed | Status::Cancelled => Decision::Delete,
+                Status::Queued
+                | Status::Running
+                | Status::Waiting
+                | Status::Interrupted
+                | Status::Stuck
+                | Status::ContinuedAsNew => Decision::Nothing,
+            };
+        }
     };
     if !newest.same_input {
         return Decision::OtherInput;
@@ -182,6 +197,16 @@ mod tests {
             }
             assert_eq!(decide(None, ask, 0), Decision::Nothing);
         }
+    }
+
+    #[test]
+    fn execution_is_deleted_only_if_it_is_completed_failed_or_cancelled() {
+        for status in Status::ALL {
+            let has_ended = matches!(status, Status::Completed | Status::Failed | Status::Cancelled);
+            let decision = decide(Some(&newest(status, false)), Ask::Delete, 0);
+            assert_eq!(decision, if has_ended { Decision::Delete } else { Decision::Nothing }, "{status}");
+        }
+        assert_eq!(decide(None, Ask::Delete, 0), Decision::Nothing);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) const FILE: &str = "store.redb";
 pub(super) const LOG: [&str; 2] = ["store.log.0", "store.log.1"];
 /// Made under another name, so that a crash while it is made leaves no file that looks like a damaged store.
 const UNFINISHED: &str = "store.redb.new";
+/// A store that is being restored. As long as it is there, no store is made in its place.
+pub(super) const RESTORED: &str = "store.redb.restored";
 
 /// What a file of redb's begins with (redb, docs/design.md, "Database header").
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -189,14 +191,14 @@ impl Place {
 }
 
 /// What is in a folder.
-enum FolderContent {
+pub(super) enum FolderContent {
     Store,
     Nothing,
     /// A file of a store whose redb file is missing.
     Remains(&'static str),
 }
 
-fn is_there(folder: &Folder) -> Result<FolderContent, Error> {
+pub(super) fn is_there(folder: &Folder) -> Result<FolderContent, Error> {
     let found = || -> io::Result<FolderContent> {
         if folder.has(FILE)? {
             return Ok(FolderContent::Store);
@@ -208,6 +210,9 @@ fn is_there(folder: &Folder) -> Result<FolderContent, Error> {
             if is_left(folder, name)? {
                 return Ok(FolderContent::Remains(name));
             }
+        }
+        if folder.has(RESTORED)? {
+            return Ok(FolderContent::Remains(RESTORED));
         }
         Ok(FolderContent::Nothing)
     };
@@ -230,7 +235,7 @@ fn segment(folder: &Folder, name: &str, presence: FilePresence) -> io::Result<Bo
     Ok(Box::new(file))
 }
 
-fn make_log(folder: &Folder) -> Result<[Segment; 2], Error> {
+pub(super) fn make_log(folder: &Folder) -> Result<[Segment; 2], Error> {
     let [first, second] = LOG.map(|name| {
         let made = segment(folder, name, FilePresence::Optional).and_then(|file| Segment::make(file, SIZES));
         made.map_err(|why| unusable_log(folder, name, why))
@@ -239,14 +244,7 @@ fn make_log(folder: &Folder) -> Result<[Segment; 2], Error> {
 }
 
 fn make(folder: &Folder) -> Result<(), Error> {
-    let made = |why: io::Error| {
-        let file = folder.path().join(FILE);
-        {
-            let (kind, file) = (kind_of(&why), file.display());
-            cannot!(kind, "make the store {file}", "a file cannot be written", "check its folder")
-        }
-        .because(why)
-    };
+    let made = |why: io::Error| unmade(folder, why);
     // Not only where the folder is new: the process that made it may have died.
     folder.sync_name().map_err(made)?;
     match folder.remove(UNFINISHED) {
@@ -262,6 +260,12 @@ fn make(folder: &Folder) -> Result<(), Error> {
     folder.sync().map_err(made)?;
     // An opening makes this name durable, before there is a commit.
     folder.rename(UNFINISHED, FILE).map_err(made)
+}
+
+pub(super) fn unmade(folder: &Folder, why: io::Error) -> Error {
+    let file = folder.path().join(FILE);
+    let (kind, file) = (kind_of(&why), file.display());
+    cannot!(kind, "make the store {file}", "a file cannot be written", "check its folder").because(why)
 }
 
 fn unusable(folder: &Folder, why: io::Error) -> Error {
@@ -290,8 +294,17 @@ fn unusable_log(folder: &Folder, name: &str, why: io::Error) -> Error {
 
 /// Commits were acknowledged here, and the file that held them is gone.
 fn missing(folder: &Folder, remains: &str) -> Error {
+    let is_restored = remains == RESTORED;
     let (file, remains) = (folder.path().join(FILE), folder.path().join(remains));
     let (file, remains) = (file.display(), remains.display());
+    if is_restored {
+        return cannot!(
+            Kind::Store,
+            "open the store {file}",
+            "its restore was cut off",
+            "restore it again, or remove {remains} to begin with an empty one"
+        );
+    }
     cannot!(
         Kind::Store,
         "open the store {file}",

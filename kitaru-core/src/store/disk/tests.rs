@@ -9,6 +9,7 @@ mod log;
 #[cfg(unix)]
 mod outside;
 mod power;
+mod restoring;
 mod upgrade;
 
 use crate::error::Error;
