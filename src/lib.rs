@@ -88,6 +88,8 @@ pub use kitaru_core::{
 #[cfg(feature = "agent")]
 pub use kitaru_macros::tool;
 pub use kitaru_macros::{checkpoint, flow};
+#[cfg(feature = "otel")]
+pub use kitaru_otel as otel;
 
 /// The guide, whose examples are run.
 #[cfg(doctest)]

@@ -112,6 +112,7 @@ fn all_code() -> Vec<Source> {
         "kitaru-rig",
         "kitaru-control",
         "kitaru-cli",
+        "kitaru-otel",
         "examples",
         "tests",
         "benches",
@@ -268,7 +269,8 @@ fn the_replay_logic_has_no_runtime_clock_disk_or_chance_in_it() {
 
 #[test]
 fn a_library_that_may_have_to_be_replaced_is_known_to_one_module() {
-    let homes: [(&str, &[&str]); 7] = [
+    let homes: [(&str, &[&str]); 8] = [
+        ("opentelemetry", &["kitaru-otel/"]),
         ("bincode::", &["kitaru-core/src/value/codec.rs", "kitaru-core/src/value/shape/"]),
         ("::redb::", &["kitaru-core/src/store/disk"]),
         (
@@ -514,8 +516,15 @@ fn every_planted_mistake_fits_the_sources_and_names_tests_that_exist() {
 
 #[test]
 fn examples_name_the_crate_that_users_depend_on() {
-    let dirs =
-        ["src", "kitaru-core/src", "kitaru-agent/src", "kitaru-macros/src", "kitaru-rig/src", "kitaru-control/src"];
+    let dirs = [
+        "src",
+        "kitaru-core/src",
+        "kitaru-agent/src",
+        "kitaru-macros/src",
+        "kitaru-rig/src",
+        "kitaru-control/src",
+        "kitaru-otel/src",
+    ];
     let in_code = dirs.iter().flat_map(|dir| sources(dir, "rs"));
     let pages = sources("docs", "md");
     let mut mistakes = Vec::new();

@@ -417,7 +417,7 @@ impl<B: Body> Durable<B> {
             started_ms: clock.now_ms(),
             started: Instant::now(),
             name: log::warns().then(|| self.claim.name(spec.shown())),
-            span: log::call_span(spec.meta().effect.kind(), spec.name(), || self.claim.name(spec.shown())),
+            span: log::call_span(spec.meta().effect.kind(), spec.shown(), || self.claim.name(spec.shown())),
         })
     }
 

@@ -40,19 +40,22 @@ impl TraceIds {
 
 /// The span of an attempt, in `within`.
 pub(super) fn attempt_span(attempt: &Attempt, within: Span) -> Span {
-    let span = trace_span!(
-        target: TARGET,
-        parent: &within,
-        "attempt",
-        trace = field::Empty,
-        root = field::Empty,
-        kitaru.flow = &*attempt.execution.flow,
-        kitaru.execution = &*attempt.execution.id,
-        kitaru.generation = attempt.generation,
-        kitaru.attempt = attempt.number,
-        kitaru.status = field::Empty,
-        error = field::Empty,
-    );
+    let made = || {
+        trace_span!(
+            target: TARGET,
+            "attempt",
+            trace = field::Empty,
+            root = field::Empty,
+            kitaru.flow = &*attempt.execution.flow,
+            kitaru.execution = &*attempt.execution.id,
+            kitaru.generation = attempt.generation,
+            kitaru.attempt = attempt.number,
+            kitaru.status = field::Empty,
+            error = field::Empty,
+        )
+    };
+    // As a parent, a span that is disabled would leave the new one without any.
+    let span = within.in_scope(made);
     if span.is_disabled() {
         return within;
     }
@@ -71,23 +74,26 @@ pub(crate) enum SpanKind {
 }
 
 /// The span of a call that runs, in `within`.
-pub(super) fn call_span(kind: SpanKind, checkpoint: &str, record: impl FnOnce() -> String, within: Span) -> Span {
+pub(super) fn call_span(kind: SpanKind, name: &str, record: impl FnOnce() -> String, within: Span) -> Span {
     let kind = match kind {
         SpanKind::Checkpoint => "checkpoint",
         SpanKind::Wait => "wait",
         SpanKind::Child => "child",
     };
-    let span = trace_span!(
-        target: TARGET,
-        parent: &within,
-        "call",
-        otel.name = checkpoint,
-        kitaru.kind = kind,
-        kitaru.record = field::Empty,
-        kitaru.tries = field::Empty,
-        kitaru.status = field::Empty,
-        error = field::Empty,
-    );
+    let made = || {
+        trace_span!(
+            target: TARGET,
+            "call",
+            otel.name = name,
+            kitaru.kind = kind,
+            kitaru.record = field::Empty,
+            kitaru.tries = field::Empty,
+            kitaru.status = field::Empty,
+            error = field::Empty,
+        )
+    };
+    // As a parent, a span that is disabled would leave the new one without any.
+    let span = within.in_scope(made);
     if span.is_disabled() {
         return within;
     }
