@@ -153,7 +153,7 @@ async fn flows_and_checkpoints_log_their_steps_in_the_terms_of_the_interface() {
             "INFO Checkpoint `fetch` cached.",
             "INFO Checkpoint `print` started.",
             "INFO Checkpoint `print` finished in …s.",
-            "INFO Flow `told` finished in …s.",
+            "INFO Flow `told` finished in …s (execution `job-42`).",
         ]
     );
 

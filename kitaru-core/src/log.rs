@@ -108,21 +108,28 @@ pub(crate) fn wait_over(name: &str) {
 
 pub(crate) fn flow_parked(attempt: &Attempt, wakes_in: Option<Duration>) {
     telemetry::attempt_ended(attempt, Status::Waiting, None);
-    let flow = &attempt.execution.flow;
+    let ExecutionId { flow, id } = &attempt.execution;
     match wakes_in {
-        Some(wait) => info!(target: TARGET, "Flow `{flow}` waits, and resumes in {}.", Took(wait)),
-        None => info!(target: TARGET, "Flow `{flow}` waits."),
+        Some(wait) => {
+            info!(target: TARGET, "Flow `{flow}` waits, and resumes in {} (execution `{id}`).", Took(wait));
+        }
+        None => info!(target: TARGET, "Flow `{flow}` waits (execution `{id}`)."),
     }
 }
 
 pub(crate) fn flow_continued_as_new(attempt: &Attempt, starts_in: Option<Duration>) {
     telemetry::attempt_ended(attempt, Status::ContinuedAsNew, None);
-    let (flow, generation) = (&attempt.execution.flow, u64::from(attempt.generation) + 1);
+    let ExecutionId { flow, id } = &attempt.execution;
+    let generation = u64::from(attempt.generation) + 1;
     match starts_in {
-        Some(wait) => {
-            info!(target: TARGET, "Flow `{flow}` continues as new in generation {generation}, in {}.", Took(wait))
+        Some(wait) => info!(
+            target: TARGET,
+            "Flow `{flow}` continues as new in generation {generation}, in {} (execution `{id}`).",
+            Took(wait)
+        ),
+        None => {
+            info!(target: TARGET, "Flow `{flow}` continues as new in generation {generation} (execution `{id}`).")
         }
-        None => info!(target: TARGET, "Flow `{flow}` continues as new in generation {generation}."),
     }
 }
 
@@ -244,12 +251,11 @@ pub(crate) fn flow_started(attempt: &Attempt) {
 
 pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, error: Option<&Error>) {
     telemetry::attempt_ended(attempt, status, error);
-    let flow = &attempt.execution.flow;
+    let ExecutionId { flow, id } = &attempt.execution;
     match (status, error) {
-        (_, None) => info!(target: TARGET, "Flow `{flow}` finished in {}.", Took(took)),
+        (_, None) => info!(target: TARGET, "Flow `{flow}` finished in {} (execution `{id}`).", Took(took)),
         // Closing a store is not an error.
         (Status::Interrupted, Some(error)) if error.is_closed() => {
-            let id = &attempt.execution.id;
             info!(
                 target: TARGET,
                 "Flow `{flow}` interrupted in {} (execution `{id}`): its store is closed. It resumes when the store is opened \
@@ -257,12 +263,11 @@ pub(crate) fn flow_ended(attempt: &Attempt, status: Status, took: Duration, erro
                 Took(took)
             );
         }
-        // Cancelling is not an error.
+        // Cancelling is not an error. Its message names the execution.
         (Status::Cancelled, Some(error)) => {
-            info!(target: TARGET, "Flow `{flow}` cancelled in {}: {error:#}", Took(took))
+            info!(target: TARGET, "Flow `{flow}` cancelled in {}: {error:#}", Took(took));
         }
         (status, Some(error)) => {
-            let id = &attempt.execution.id;
             error!(target: TARGET, "Flow `{flow}` {status} in {} (execution `{id}`): {error:#}", Took(took));
         }
     }

@@ -100,7 +100,8 @@ async fn neighbour(id: u32) -> Result<u32, Error> {
     Ok(sum)
 }
 
-/// A store in which reading an execution's rows ends the process.
+/// A store that is slow to commit, and in which reading an execution's rows ends the process: an attempt that does not wait for
+/// its count to be durable dies without it.
 struct Deadly {
     store: Disk,
     table: Option<Table>,
@@ -108,6 +109,9 @@ struct Deadly {
 
 impl Store for Deadly {
     fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
+        if self.table.is_some() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.store.commit(rows)
     }
 

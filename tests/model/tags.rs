@@ -101,7 +101,10 @@ async fn a_continuation_keeps_its_tags_unless_its_call_has_tags() {
     }
     // A tag that cannot be one fails the flow, and not the store.
     kitaru.signal(&handle, "next", &"x".repeat(MAX_TAG_BYTES + 1)).await.unwrap();
-    let error = handle.await.unwrap_err();
+    let ended = async {
+        tokio::select! { ended = handle => ended, () = waits(&kitaru, 5) => panic!("the tag is taken") }
+    };
+    let error = ended.await.unwrap_err();
     assert!(error.is_too_large(), "{error}");
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::call::timer::{Sleep, sleep};
+use crate::call::timer::Sleep;
 use crate::error::{Error, Kind, cannot};
 
 /// Waits for a future, such as a call or a block of calls, for at most this long. The time begins when this is first
@@ -42,7 +42,7 @@ use crate::error::{Error, Kind, cannot};
 /// # });
 /// ```
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    Timeout { future: Box::pin(future), limit: sleep(duration).named("timeout"), duration }
+    Timeout { future: Box::pin(future), limit: Sleep::limit(duration), duration }
 }
 
 /// A future and how long it may take. Made by [`timeout`].

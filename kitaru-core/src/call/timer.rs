@@ -79,17 +79,29 @@ pub struct Sleep {
 }
 
 impl Sleep {
+    /// # Panics
+    ///
+    /// Outside a flow's own code. The message names the `function` that was called, and that of tokio which has its name.
     fn new(function: &'static str, until: Until) -> Self {
         Ambient::with(|ambient| match ambient {
             Ambient::Flow(_) => {}
             Ambient::Body(_) | Ambient::Outside => panic!(
                 "cannot call kitaru::{function} outside a flow's own code: nothing could be recorded; use \
-                 tokio::time::sleep there"
+                 tokio::time::{function} there"
             ),
         });
         const META: CheckpointMeta = CheckpointMeta::dynamic().wait();
         let spec = Spec::own("kitaru::sleep".into(), "".into(), META);
         Sleep { call: Call::new(spec, Timer { until, due_ms: 0, wait: None }).named("sleep") }
+    }
+
+    /// The limit of [`timeout`](crate::timeout).
+    ///
+    /// # Panics
+    ///
+    /// Outside a flow's own code.
+    pub(super) fn limit(duration: Duration) -> Self {
+        Sleep::new("timeout", Until::After(duration)).named("timeout")
     }
 
     /// Shows its record under this name, numbered as names are, in place of `sleep`.
