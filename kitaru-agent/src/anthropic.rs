@@ -2,10 +2,12 @@
 //!
 //! Owns the terms of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent loop.
 
+mod content;
 mod reply;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod thinking;
 mod wire;
 
 use std::fmt;
@@ -29,7 +31,11 @@ const VERSION: &str = "2023-06-01";
 
 /// A model behind Anthropic's messages API, or a server that speaks the same API.
 ///
-/// It retries like [`OpenAi`](crate::OpenAi). A typed answer comes from a tool call. The API has no seed.
+/// It retries like [`OpenAi`](crate::OpenAi). A typed answer comes from a tool call. The API has no seed and no penalties.
+///
+/// A model with an [effort](crate::ModelSettings::effort) thinks before it answers. Older models think within a bound, newer
+/// ones adapt. The API does not force a tool call of a model that thinks, so such a model may answer in words first, and is asked
+/// again.
 ///
 /// The API requires a bound on each answer, thinking included. Unless [`ModelSettings::max_tokens`](crate::ModelSettings) sets
 /// it, it is 16,384 tokens, 8,192 for Claude 3.5 and for models other than Claude, and 4,096 for older ones, which accept no
@@ -132,7 +138,7 @@ impl AnthropicBuilder {
     /// # Errors
     ///
     /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is not an HTTP
-    /// address, the key cannot be sent in a header, or TLS has no trusted certificates.
+    /// address, the key or an added header cannot be sent, or TLS has no trusted certificates.
     pub fn build(self) -> Result<Anthropic, ModelError> {
         Ok(Anthropic { http: self.settings.build(Messages)? })
     }
@@ -142,8 +148,25 @@ impl AnthropicBuilder {
 struct Messages;
 
 impl Dialect for Messages {
-    const KEY_VARIABLE: &'static str = "ANTHROPIC_API_KEY";
     const PATH: &'static str = "/messages";
+    const OWN: &'static [&'static str] = &[
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "max_tokens",
+        "stream",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "service_tier",
+    ];
+
+    fn key_variable(&self) -> &'static str {
+        "ANTHROPIC_API_KEY"
+    }
 
     fn headers(&self, key: &Secret) -> HeaderMap {
         let version = (HeaderName::from_static("anthropic-version"), HeaderValue::from_static(VERSION));

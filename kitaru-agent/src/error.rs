@@ -338,6 +338,9 @@ pub enum AgentError {
         /// What is wrong with the agent.
         reason: String,
     },
+    /// A file of the prompt could not be read.
+    #[error("cannot begin the run: {}", chain(.0))]
+    Prompt(ToolError),
 }
 
 /// A bound of [`Limits`](crate::Limits) or of a [`Budget`](crate::Budget).

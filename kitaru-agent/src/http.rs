@@ -11,8 +11,10 @@ mod builder;
 #[cfg(test)]
 pub(crate) mod canned;
 mod client;
+pub(crate) mod content;
 mod dialect;
 pub(crate) mod draft;
+mod extras;
 pub(crate) mod json;
 mod model;
 mod retry;
@@ -24,7 +26,7 @@ mod tests;
 pub(crate) use builder::{Settings, builder, set};
 #[cfg(feature = "mcp")]
 pub(crate) use client::plain;
-pub(crate) use dialect::{Dialect, Question, Read, Reader, Reading, configuration};
+pub(crate) use dialect::{Choice, Dialect, Question, Read, Reader, Reading, configuration};
 pub(crate) use model::HttpModel;
 pub(crate) use secret::Secret;
 
@@ -97,8 +99,7 @@ impl<D: Dialect> HttpModel<D> {
 
     /// One try.
     async fn whole(&self, question: &Question<'_>, body: &[u8]) -> Attempt {
-        let headers = self.dialect.headers(&self.key);
-        let reply = match self.client.post(D::PATH, headers, body).await {
+        let reply = match self.client.post(D::PATH, self.all_headers(), body).await {
             Ok(reply) => reply,
             Err(error) => return Attempt::Failed(self.presentable(error)),
         };

@@ -58,6 +58,7 @@ mod durable;
 mod durable_name;
 mod error;
 mod event;
+mod files;
 mod function_model;
 #[cfg(feature = "http")]
 mod http;
@@ -70,9 +71,12 @@ mod model;
 mod nesting;
 #[cfg(feature = "openai")]
 mod openai;
+#[cfg(feature = "openai")]
+mod openai_responses;
 mod options;
 mod output;
 mod price;
+mod prompt;
 mod result;
 mod run;
 mod schema;
@@ -103,15 +107,18 @@ pub use instructions::Instructions;
 #[cfg(feature = "mcp")]
 pub use mcp::{McpBuilder, McpServer};
 pub use message::{
-    CallRef, Format, History, Message, ModelResponse, Opaque, Place, RequestMessage, RequestPart, ResponsePart,
-    RetryPrompt, Stop, SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
+    Attachment, CallRef, Format, History, Media, MediaKind, Message, ModelResponse, Opaque, Place, RequestMessage,
+    RequestPart, ResponsePart, RetryPrompt, Stop, SystemPrompt, Text, ToolCall, ToolReturn, UserPrompt,
 };
-pub use model::{AnswerForm, Model, ModelProfile, ModelRequest, ModelSettings, OnLength};
+pub use model::{AnswerForm, Effort, Model, ModelProfile, ModelRequest, ModelSettings, OnLength, ToolChoice};
 #[cfg(feature = "openai")]
-pub use openai::{GiveBack, OpenAi, OpenAiBuilder};
+pub use openai::{ChatServer, GiveBack, OpenAi, OpenAiBuilder};
+#[cfg(feature = "openai")]
+pub use openai_responses::{OpenAiResponses, OpenAiResponsesBuilder};
 pub use options::RunOptions;
 pub use output::{OutputMode, Structured};
 pub use price::{Cost, Price};
+pub use prompt::Prompt;
 pub use result::RunResult;
 pub use run::Run;
 pub use steps::Steps;

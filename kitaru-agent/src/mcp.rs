@@ -17,6 +17,7 @@ use rmcp::{
 
 use crate::error::ToolError;
 use crate::http;
+use crate::message::Media;
 use crate::tool::{Invocation, Tool, ToolDefinition, ToolOptions, ToolOutput};
 
 /// A tool list with more pages is not read to its end.
@@ -328,16 +329,25 @@ fn declared(said: &ToolAnnotations) -> ToolOptions {
 
 /// The output for the model: texts unchanged, anything else as JSON. The model must correct an error of the tool.
 fn output(result: &CallToolResult) -> Result<ToolOutput, ToolError> {
-    let mut parts = Vec::with_capacity(result.content.len());
+    let (mut parts, mut media) = (Vec::with_capacity(result.content.len()), Vec::new());
     for block in &result.content {
-        parts.push(match block {
-            ContentBlock::Text(text) => text.text.clone(),
-            other => serde_json::to_string(other).map_err(ToolError::failed)?,
-        });
+        let seen = match block {
+            ContentBlock::Image(image) => Media::from_base64(&image.mime_type, &image.data),
+            ContentBlock::Audio(audio) => Media::from_base64(&audio.mime_type, &audio.data),
+            _ => None,
+        };
+        match (block, seen) {
+            (_, Some(seen)) => media.push(seen),
+            (ContentBlock::Text(text), None) => parts.push(text.text.clone()),
+            (other, None) => parts.push(serde_json::to_string(other).map_err(ToolError::failed)?),
+        }
     }
-    if let (true, Some(value)) = (parts.is_empty(), &result.structured_content) {
+    if let (true, true, Some(value)) = (parts.is_empty(), media.is_empty(), &result.structured_content) {
         parts.push(value.to_string());
     }
     let content = parts.join("\n");
-    if result.is_error == Some(true) { Err(ToolError::retry(content)) } else { Ok(ToolOutput::text(content)) }
+    if result.is_error == Some(true) {
+        return Err(ToolError::retry(content));
+    }
+    Ok(media.into_iter().fold(ToolOutput::text(content), ToolOutput::with))
 }

@@ -12,10 +12,12 @@
 //! error instead of guessing. Messages without such a part keep their older form, so the keys of recorded requests do not
 //! change. Bincode has no names: use it only if the same build reads the value.
 //!
-//! Images, audio and documents will be further kinds of [`RequestPart`], in a new format; what is stored today will not change.
+//! Media are parts of format 3. A tool's media follow its output, as parts of their own, so that the form of an output does not
+//! change.
 
 mod call;
 mod format;
+mod media;
 mod opaque;
 mod response;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use call::CallRef;
 pub use format::Format;
+pub use media::{Media, MediaKind};
 pub use opaque::{Opaque, Place};
 pub use response::{ModelResponse, ResponsePart, Stop, Text, ToolCall};
 
@@ -73,6 +76,18 @@ pub enum RequestPart {
     ToolReturn(ToolReturn),
     /// What was wrong with the model's last answer or tool call, and a request to try again.
     RetryPrompt(RetryPrompt),
+    /// An image, a recording or a document. From format 3 on.
+    Attachment(Attachment),
+}
+
+impl RequestPart {
+    /// The oldest format that has it.
+    fn oldest_format(&self) -> u32 {
+        match self {
+            Self::SystemPrompt(_) | Self::UserPrompt(_) | Self::ToolReturn(_) | Self::RetryPrompt(_) => Format::FIRST,
+            Self::Attachment(_) => 3,
+        }
+    }
 }
 
 macro_rules! prompt {
@@ -117,6 +132,28 @@ impl ToolReturn {
     /// The answer `content` to `call`.
     pub fn new(call: CallRef, content: impl Into<String>) -> Self {
         Self { call, content: content.into() }
+    }
+}
+
+/// Media of the user's prompt, or of the output of a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Attachment {
+    /// The call to whose output it belongs; `None` for the user's prompt.
+    pub call: Option<CallRef>,
+    /// The media.
+    pub media: Media,
+}
+
+impl Attachment {
+    /// Media of the user's prompt.
+    pub fn new(media: Media) -> Self {
+        Self { call: None, media }
+    }
+
+    /// Media of the output of `call`.
+    pub fn of(call: CallRef, media: Media) -> Self {
+        Self { call: Some(call), media }
     }
 }
 
@@ -176,7 +213,7 @@ impl Serialize for History {
             messages: &'a [Message],
         }
         let formats = self.messages.iter().map(|message| match message {
-            Message::Request(_) => Format::FIRST,
+            Message::Request(said) => said.parts.iter().map(RequestPart::oldest_format).max().unwrap_or(Format::FIRST),
             Message::Response(response) => response.oldest_format(),
         });
         let format = formats.max().unwrap_or(Format::FIRST);
@@ -205,6 +242,17 @@ impl History {
         self.messages.is_empty()
     }
 
+    /// The media in it, in order.
+    pub fn media(&self) -> impl Iterator<Item = &Media> {
+        media_in(&self.messages)
+    }
+
+    /// The same history, with each of its media replaced.
+    pub(crate) fn map_media(mut self, change: impl Fn(&Media) -> Media) -> Self {
+        map_media_in(&mut self.messages, change);
+        self
+    }
+
     /// Takes the messages out.
     pub fn into_messages(self) -> Vec<Message> {
         self.messages
@@ -226,5 +274,34 @@ impl FromIterator<Message> for History {
 impl Extend<Message> for History {
     fn extend<I: IntoIterator<Item = Message>>(&mut self, messages: I) {
         self.messages.extend(messages);
+    }
+}
+
+/// The media in messages, in order.
+pub(crate) fn media_in(messages: &[Message]) -> impl Iterator<Item = &Media> {
+    attachments_in(messages).map(|attachment| &attachment.media)
+}
+
+/// The attachments in messages, in order.
+pub(crate) fn attachments_in(messages: &[Message]) -> impl Iterator<Item = &Attachment> {
+    let parts = messages.iter().flat_map(|message| match message {
+        Message::Request(said) => said.parts.as_slice(),
+        Message::Response(_) => &[],
+    });
+    parts.filter_map(|part| match part {
+        RequestPart::Attachment(attachment) => Some(attachment),
+        _ => None,
+    })
+}
+
+/// Replaces each of the media in messages.
+pub(crate) fn map_media_in(messages: &mut [Message], change: impl Fn(&Media) -> Media) {
+    for message in messages {
+        let Message::Request(said) = message else { continue };
+        for part in &mut said.parts {
+            if let RequestPart::Attachment(attachment) = part {
+                attachment.media = change(&attachment.media);
+            }
+        }
     }
 }

@@ -3,15 +3,21 @@
 //! Owns the request to a model and the trait that answers it. Must not know a provider, nor which decorators wrap the model: a
 //! decorator is a [`Model`] too.
 
-use std::sync::Arc;
+mod settings;
+
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use settings::{Effort, ModelSettings, OnLength, ToolChoice};
+
 use crate::delta::Deltas;
 use crate::error::ModelError;
-use crate::message::{Message, ModelResponse, RequestPart, ToolReturn};
+use crate::message::{
+    Attachment, Media, Message, ModelResponse, RequestPart, ToolReturn, attachments_in, map_media_in,
+};
 use crate::tool::ToolDefinition;
 
 /// An answerer of requests: a provider over HTTP, a function, or a decorator around another model.
@@ -167,6 +173,21 @@ impl ModelRequest {
         found
     }
 
+    /// The media of the conversation, with the calls to whose outputs they belong.
+    pub fn attachments(&self) -> impl Iterator<Item = &Attachment> {
+        attachments_in(&self.messages)
+    }
+
+    /// The same request, with digests of its media in place of their content: all that a key needs.
+    pub(crate) fn by_digest(&self) -> Cow<'_, Self> {
+        if self.attachments().next().is_none() {
+            return Cow::Borrowed(self);
+        }
+        let mut request = self.clone();
+        map_media_in(&mut request.messages, Media::by_digest);
+        Cow::Owned(request)
+    }
+
     fn parts(&self) -> impl DoubleEndedIterator<Item = &RequestPart> {
         self.messages.iter().flat_map(|message| match message {
             Message::Request(request) => request.parts.as_slice(),
@@ -198,112 +219,5 @@ impl AnswerForm {
     /// Whether the answer is text.
     pub fn is_text(&self) -> bool {
         matches!(self, Self::Text)
-    }
-}
-
-/// Settings of a request. A setting that is not set is left to the provider.
-///
-/// # Examples
-///
-/// ```
-/// # mod kitaru { pub use kitaru_agent as agent; }
-/// use kitaru::agent::ModelSettings;
-///
-/// let base = ModelSettings::default().temperature(0.2).max_tokens(500);
-/// let strict = base.clone().overridden_by(&ModelSettings::default().temperature(0.0));
-/// assert_eq!((strict.temperature, strict.max_tokens), (Some(0.0), Some(500)));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct ModelSettings {
-    /// The randomness of the answer.
-    pub temperature: Option<f64>,
-    /// The share of the likeliest words to consider.
-    pub top_p: Option<f64>,
-    /// The most tokens of an answer, reasoning included. An answer that reaches it is an error: see
-    /// [`on_length`](Self::on_length).
-    pub max_tokens: Option<u32>,
-    /// Asks a provider that supports it for the same answer each time.
-    pub seed: Option<u64>,
-    /// Whether the model may call several tools in one response.
-    pub parallel_tool_calls: Option<bool>,
-    /// What happens to a text that reached the bound on its tokens. Left out of the stored form if it is not set, so that such
-    /// requests keep their earlier keys.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_length: Option<OnLength>,
-}
-
-/// What happens to a text answer that stopped at the bound on its tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum OnLength {
-    /// It is an error that says to raise the bound.
-    #[default]
-    Fail,
-    /// It is the answer, as far as it goes. Its response has [`Stop::Length`](crate::Stop). A typed answer and an answer with
-    /// tool calls are still errors.
-    Accept,
-}
-
-impl ModelSettings {
-    /// Sets the temperature.
-    pub fn temperature(self, value: f64) -> Self {
-        Self { temperature: Some(value), ..self }
-    }
-
-    /// Sets the share of the likeliest words.
-    pub fn top_p(self, value: f64) -> Self {
-        Self { top_p: Some(value), ..self }
-    }
-
-    /// Bounds the answer.
-    pub fn max_tokens(self, value: u32) -> Self {
-        Self { max_tokens: Some(value), ..self }
-    }
-
-    /// Sets the seed.
-    pub fn seed(self, value: u64) -> Self {
-        Self { seed: Some(value), ..self }
-    }
-
-    /// Allows or forbids several tool calls in one answer.
-    pub fn parallel_tool_calls(self, value: bool) -> Self {
-        Self { parallel_tool_calls: Some(value), ..self }
-    }
-
-    /// Sets what happens to a text that reached the bound on its tokens; an error unless set.
-    pub fn on_length(self, value: OnLength) -> Self {
-        Self { on_length: Some(value), ..self }
-    }
-
-    /// These settings, overridden by those that `other` sets.
-    pub fn overridden_by(self, other: &Self) -> Self {
-        Self {
-            temperature: other.temperature.or(self.temperature),
-            top_p: other.top_p.or(self.top_p),
-            max_tokens: other.max_tokens.or(self.max_tokens),
-            seed: other.seed.or(self.seed),
-            parallel_tool_calls: other.parallel_tool_calls.or(self.parallel_tool_calls),
-            on_length: other.on_length.or(self.on_length),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_override_others_one_by_one() {
-        let all = |n: u32, temperature: f64, on_length| {
-            let settings = ModelSettings::default().temperature(temperature).top_p(temperature).max_tokens(n);
-            settings.seed(n.into()).parallel_tool_calls(n == 1).on_length(on_length)
-        };
-        let (one, two) = (all(1, 0.1, OnLength::Accept), all(2, 0.2, OnLength::Fail));
-        assert_eq!(one.clone().overridden_by(&two), two);
-        assert_eq!(one.clone().overridden_by(&ModelSettings::default()), one);
-        assert_eq!(ModelSettings::default().overridden_by(&one), one);
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Owns the terms of that API, and where the model and its key come from. Must not know HTTP's client, nor the agent loop.
 
+mod content;
 mod reply;
+mod server;
 mod stream;
+mod tagged;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -11,10 +14,11 @@ mod wire;
 use std::fmt;
 
 use async_trait::async_trait;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use serde_json::value::RawValue;
 
-pub use wire::GiveBack;
+pub(crate) use server::word as effort_word;
+pub use server::{ChatServer, GiveBack};
 
 use stream::ChatReader;
 use wire::Chat;
@@ -27,7 +31,6 @@ use crate::http::{
 use crate::message::ModelResponse;
 use crate::model::{Model, ModelProfile, ModelRequest};
 
-const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 const DEFAULT_MODEL: &str = "gpt-4.1-mini";
 
 /// A model behind an OpenAI-compatible server: OpenAI's own, or one of the many that speak the same API (llama.cpp, vLLM,
@@ -95,11 +98,66 @@ impl OpenAi {
         })
     }
 
-    /// A builder with this key.
+    /// A builder with this key, for OpenAI's own server unless an address is set.
     pub fn builder(key: impl Into<String>) -> OpenAiBuilder {
-        let settings = Settings::new(key.into(), DEFAULT_BASE_URL, DEFAULT_MODEL);
-        let profile = ModelProfile { tools: true, json_schema: true };
-        OpenAiBuilder { settings, profile, give_back: GiveBack::default() }
+        let base_url = ChatServer::OpenAi.traits().base_url.unwrap_or_default();
+        let settings = Settings::new(key.into(), base_url, DEFAULT_MODEL);
+        OpenAiBuilder { settings, server: None, profile: None, give_back: None }
+    }
+
+    /// A builder for one of the known servers, with this key; an empty one for a server that needs none. The caller chooses the
+    /// model, and the address of a server that has no usual one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::{ChatServer, OpenAi};
+    ///
+    /// let model = OpenAi::at(ChatServer::Vllm, "").base_url("http://gpu-3:8000/v1").model("Qwen/Qwen3-32B").build()?;
+    /// # drop(model);
+    /// # Ok::<(), kitaru::agent::ModelError>(())
+    /// ```
+    pub fn at(server: ChatServer, key: impl Into<String>) -> OpenAiBuilder {
+        let settings = Settings::new(key.into(), server.traits().base_url.unwrap_or_default(), "");
+        OpenAiBuilder { settings, server: Some(server), profile: None, give_back: None }
+    }
+
+    /// A builder for a deployment of Azure OpenAI, which is the model's name unless another is set. `endpoint` is the address of
+    /// the resource. Azure's newer address without versions, `…/openai/v1`, needs only
+    /// [`base_url`](OpenAiBuilder::base_url).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::OpenAi;
+    ///
+    /// let endpoint = "https://my-resource.openai.azure.com";
+    /// let model = OpenAi::azure("key", endpoint, "my-gpt", "2024-10-21").build()?;
+    /// # drop(model);
+    /// # Ok::<(), kitaru::agent::ModelError>(())
+    /// ```
+    pub fn azure(key: impl Into<String>, endpoint: &str, deployment: &str, api_version: &str) -> OpenAiBuilder {
+        let base_url = format!("{}/openai/deployments/{deployment}", endpoint.trim_end_matches('/'));
+        Self::at(ChatServer::Azure, key).base_url(base_url).query("api-version", api_version).model(deployment)
+    }
+
+    /// A builder for the OpenAI-compatible endpoint of Amazon Bedrock in a region, with a Bedrock API key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod kitaru { pub use kitaru_agent as agent; }
+    /// use kitaru::agent::OpenAi;
+    ///
+    /// let model = OpenAi::bedrock("key", "eu-west-1").model("openai.gpt-oss-120b-1:0").build()?;
+    /// # drop(model);
+    /// # Ok::<(), kitaru::agent::ModelError>(())
+    /// ```
+    pub fn bedrock(key: impl Into<String>, region: &str) -> OpenAiBuilder {
+        let base_url = format!("https://bedrock-runtime.{region}.amazonaws.com/openai/v1");
+        Self::at(ChatServer::Bedrock, key).base_url(base_url)
     }
 }
 
@@ -136,22 +194,28 @@ impl Model for OpenAi {
 #[derive(Debug)]
 pub struct OpenAiBuilder {
     settings: Settings,
-    profile: ModelProfile,
-    give_back: GiveBack,
+    server: Option<ChatServer>,
+    profile: Option<ModelProfile>,
+    give_back: Option<GiveBack>,
 }
 
 builder!(OpenAiBuilder);
 
 impl OpenAiBuilder {
-    /// The server's abilities: unless set, it can call tools and enforce a JSON schema. Some servers can do only one of them,
-    /// or only one at a time.
-    pub fn profile(self, profile: ModelProfile) -> Self {
-        Self { profile, ..self }
+    /// Which of the known servers it is, for a known one behind another address; the address decides unless set.
+    pub fn server(self, server: ChatServer) -> Self {
+        Self { server: Some(server), ..self }
     }
 
-    /// Which other parts of an answer are sent back to the server; all unless set.
+    /// The server's abilities: unless set, it can call tools and, if it is not known to lack that, enforce a JSON schema. Some
+    /// servers can do only one of them, or only one at a time.
+    pub fn profile(self, profile: ModelProfile) -> Self {
+        Self { profile: Some(profile), ..self }
+    }
+
+    /// Which other parts of an answer are sent back to the server; all unless set, except for servers that refuse them.
     pub fn give_back(self, give_back: GiveBack) -> Self {
-        Self { give_back, ..self }
+        Self { give_back: Some(give_back), ..self }
     }
 
     /// Makes the model.
@@ -159,35 +223,64 @@ impl OpenAiBuilder {
     /// # Errors
     ///
     /// A [`ModelError`] of kind [`Configuration`](crate::ModelErrorKind::Configuration) when the address is not an HTTP
-    /// address, the key cannot be sent in a header, or TLS has no trusted certificates.
+    /// address, the key or an added header cannot be sent, no model is named, or TLS has no trusted certificates.
     pub fn build(self) -> Result<OpenAi, ModelError> {
-        let chat = Chat { profile: self.profile, max_tokens: "max_tokens", give_back: self.give_back };
-        let mut http = self.settings.build(chat)?;
-        if http.host() == "api.openai.com" {
-            // Its newer models accept only the new name, most other servers only the old one.
-            http.dialect.max_tokens = "max_completion_tokens";
-        }
-        Ok(OpenAi { http })
+        let traits = self.server.unwrap_or_else(|| ChatServer::of_host(&self.settings.host())).traits();
+        let profile = self.profile.unwrap_or(ModelProfile { tools: true, json_schema: traits.has_json_schema });
+        let give_back = self.give_back.unwrap_or(traits.give_back);
+        Ok(OpenAi { http: self.settings.build(Chat { profile, traits, give_back })? })
     }
 }
 
 impl Dialect for Chat {
-    const KEY_VARIABLE: &'static str = "OPENAI_API_KEY";
     const PATH: &'static str = "/chat/completions";
+    const OWN: &'static [&'static str] = &[
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "parallel_tool_calls",
+        "response_format",
+        "stream",
+        "stream_options",
+        "n",
+        "temperature",
+        "top_p",
+        "top_k",
+        "max_tokens",
+        "max_completion_tokens",
+        "seed",
+        "random_seed",
+        "stop",
+        "service_tier",
+        "presence_penalty",
+        "frequency_penalty",
+        "reasoning_effort",
+    ];
+
+    fn key_variable(&self) -> &'static str {
+        self.traits.key_variable
+    }
 
     fn headers(&self, key: &Secret) -> HeaderMap {
-        key.header("Bearer ").map(|value| (AUTHORIZATION, value)).into_iter().collect()
+        let header = match self.traits.key_header {
+            Some(name) => key.header("").map(|value| (HeaderName::from_static(name), value)),
+            None => key.header("Bearer ").map(|value| (AUTHORIZATION, value)),
+        };
+        header.into_iter().collect()
     }
 
     fn body(&self, question: &Question<'_>, reading: Reading) -> Result<Object, ModelError> {
-        Ok(wire::body(question, self, reading))
+        wire::body(question, self, reading)
     }
 
     fn response(&self, json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
-        stream::response(json, question)
+        stream::response(json, question, &self.traits)
     }
 
     fn reader<'a>(&self, question: &'a Question<'a>) -> Box<dyn Reader + 'a> {
-        Box::new(ChatReader::new(question))
+        Box::new(ChatReader::new(question, &self.traits))
     }
 }

@@ -20,6 +20,7 @@ use crate::lazy::Lazy;
 use crate::message::History;
 use crate::model::ModelSettings;
 use crate::options::RunOptions;
+use crate::prompt::Prompt;
 use crate::result::RunResult;
 use crate::steps::Steps;
 use crate::stream::RunStream;
@@ -45,7 +46,7 @@ pub struct Run<T = String> {
 
 struct Question<T> {
     agent: Agent<(), T>,
-    prompt: String,
+    prompt: Prompt,
     options: RunOptions,
     budget: Option<Budget>,
 }
@@ -58,10 +59,10 @@ impl<T: Send + 'static> Question<T> {
 
 // The bound is on each method, where the compiler explains it.
 impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
-    /// Asks the agent. Nothing happens before the [`Run`] is polled.
+    /// Asks the agent: a text, or a [`Prompt`] with media. Nothing happens before the [`Run`] is polled.
     ///
     /// If the agent has dependencies, set them first, with [`with_deps`](Self::with_deps).
-    pub fn run(&self, prompt: impl Into<String>) -> Run<T>
+    pub fn run(&self, prompt: impl Into<Prompt>) -> Run<T>
     where
         D: HasDeps,
     {
@@ -69,7 +70,7 @@ impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
     }
 
     /// Asks the agent, and streams its events as they happen. Short for `run(prompt).stream()`.
-    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T>
+    pub fn run_stream(&self, prompt: impl Into<Prompt>) -> RunStream<T>
     where
         D: HasDeps,
     {
@@ -81,7 +82,7 @@ impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
     /// # Errors
     ///
     /// As [`Run::sync`].
-    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, AgentError>
+    pub fn run_sync(&self, prompt: impl Into<Prompt>) -> Result<RunResult<T>, AgentError>
     where
         D: HasDeps,
     {
@@ -90,7 +91,7 @@ impl<D: Send + Sync + 'static, T: Send + 'static> Agent<D, T> {
 }
 
 impl<T: Send + 'static> Run<T> {
-    fn new(agent: Agent<(), T>, prompt: String) -> Self {
+    fn new(agent: Agent<(), T>, prompt: Prompt) -> Self {
         Self { state: Lazy::new(Question { agent, prompt, options: RunOptions::default(), budget: None }) }
     }
 

@@ -5,18 +5,18 @@
 
 mod options;
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{any, future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{FutureExt as _, future::BoxFuture};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct as _};
 
 pub use options::ToolOptions;
 pub(crate) use options::{Effect, NeedsApproval, Recording};
 
 use crate::context::RunContext;
 use crate::error::ToolError;
-use crate::message::{CallRef, ToolCall};
+use crate::message::{CallRef, Media, ToolCall};
 use crate::nesting;
 
 /// A tool that a model may call. Implementations need the attribute of the crate `async-trait`.
@@ -171,27 +171,76 @@ impl Arguments {
     }
 }
 
-/// The output of a tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The output of a tool: a text, and media that go with it.
+///
+/// # Examples
+///
+/// ```
+/// # mod kitaru { pub use kitaru_agent as agent; }
+/// use kitaru::agent::{Media, ToolOutput};
+///
+/// let output = ToolOutput::text("the harbour at noon").with(Media::new("image/png", [0x89, b'P', b'N', b'G']));
+/// assert_eq!(output.media.len(), 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct ToolOutput {
     /// What the model reads.
     pub content: String,
+    /// What the model sees and hears.
+    #[serde(default)]
+    pub media: Vec<Media>,
+}
+
+/// Without media as before there were any.
+impl Serialize for ToolOutput {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A format without names must always have both fields.
+        let has_media = !self.media.is_empty() || !serializer.is_human_readable();
+        let mut fields = serializer.serialize_struct("ToolOutput", 1 + usize::from(has_media))?;
+        fields.serialize_field("content", &self.content)?;
+        if has_media {
+            fields.serialize_field("media", &self.media)?;
+        }
+        fields.end()
+    }
+}
+
+impl From<Media> for ToolOutput {
+    fn from(media: Media) -> Self {
+        Self::text("").with(media)
+    }
 }
 
 impl ToolOutput {
     /// A text, unchanged.
     pub fn text(content: impl Into<String>) -> Self {
-        Self { content: content.into() }
+        Self { content: content.into(), media: Vec::new() }
     }
 
-    /// A value, as JSON; a string, unchanged.
+    /// Adds media. Media in the JSON of a value is not shown to the model: only what is added here, or what a `#[tool]` returns
+    /// as a `ToolOutput` or as [`Media`].
+    #[must_use]
+    pub fn with(mut self, media: Media) -> Self {
+        self.media.push(media);
+        self
+    }
+
+    /// A value, as JSON; a string, unchanged; a `ToolOutput` as it is, and [`Media`] as media.
     ///
     /// # Errors
     ///
     /// [`ToolError::Failed`] when the value cannot be written as JSON, or is nested deeper than 128 levels.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
         let json = nesting::to_text(value).map_err(ToolError::failed)?;
+        // A type of this crate is known by its name: `T` may borrow, so it has no other identity.
+        let is = |name: &str| any::type_name::<T>() == name;
+        if is(any::type_name::<Self>()) {
+            return serde_json::from_str(&json).map_err(ToolError::failed);
+        }
+        if is(any::type_name::<Media>()) {
+            return serde_json::from_str::<Media>(&json).map(Self::from).map_err(ToolError::failed);
+        }
         // Only for a string: the keys of a `Value` may have changed their order.
         let text = json.starts_with('"').then(|| serde_json::from_str(&json));
         text.unwrap_or(Ok(json)).map(Self::text).map_err(ToolError::failed)

@@ -1,7 +1,7 @@
 //! The loop of a run: request, tool calls, request, until the model answers.
 //!
 //! Owns the loop and its bounds. Must not know durability: it contains no clock, no randomness and no I/O, so equal answers of
-//! model and tools make equal runs.
+//! model and tools make equal runs. Files of the prompt are read before its first request.
 
 mod calls;
 mod countable;
@@ -17,10 +17,12 @@ use crate::budget::Budget;
 use crate::context::RunContext;
 use crate::error::{AgentError, ToolError};
 use crate::event::{Events, RunEvent};
+use crate::files;
 use crate::message::{Message, ModelResponse, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolReturn};
 use crate::model::{AnswerForm, ModelRequest};
 use crate::options::RunOptions;
 use crate::output::ANSWER_TOOL;
+use crate::prompt::Prompt;
 use crate::result::RunResult;
 use crate::usage::{Bounds, Limits, Usage};
 
@@ -68,11 +70,11 @@ enum Reaction<T> {
 }
 
 impl<T: Send + 'static> Turn<T> {
-    pub(crate) fn new(agent: Agent<(), T>, prompt: String, options: RunOptions, budget: Option<Budget>) -> Self {
-        let context = RunContext::new(prompt.as_str());
+    pub(crate) fn new(agent: Agent<(), T>, prompt: Prompt, options: RunOptions, budget: Option<Budget>) -> Self {
+        let context = RunContext::new(prompt.shown());
         let mut messages = options.history.into_messages();
         let earlier = messages.len();
-        messages.push(Message::Request(RequestMessage::user(prompt)));
+        messages.push(Message::Request(prompt.into_message()));
         let mut request = ModelRequest::new(messages);
         request.settings = agent.parts.settings.clone().overridden_by(&options.settings);
         let limits = options.limits.unwrap_or(agent.parts.limits);
@@ -101,11 +103,6 @@ impl<T: Send + 'static> Turn<T> {
     /// The messages before it.
     pub(crate) fn history(&self) -> &[Message] {
         &self.request.messages[..self.earlier]
-    }
-
-    /// The user's prompt.
-    pub(crate) fn prompt(&self) -> &str {
-        &self.context.prompt
     }
 
     /// Its cost so far.
@@ -145,6 +142,7 @@ impl<T: Send + 'static> Turn<T> {
             .output
             .form(parts.model.profile())
             .map_err(|reason| AgentError::Invalid { agent: parts.name.clone(), reason })?;
+        files::read_all(&mut self.request.messages).await.map_err(AgentError::Prompt)?;
         let mut instructions = Vec::new();
         for part in &parts.instructions {
             instructions.push(part.text(self.context.clone()).await.map_err(AgentError::Instructions)?);

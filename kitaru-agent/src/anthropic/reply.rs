@@ -96,6 +96,11 @@ impl ReplyBlocks {
         self.blocks.iter().any(|block| !block.is_over)
     }
 
+    /// Whether a block of reasoning has begun and has not ended.
+    pub(super) fn is_reasoning(&self) -> bool {
+        self.blocks.iter().any(|block| !block.is_over && block.kind().contains("thinking"))
+    }
+
     /// A block begins. Returns its text.
     pub(super) fn begin(&mut self, label: Option<String>, json: &RawValue) -> Option<Delta> {
         let fields = Object::read(json).unwrap_or_default();

@@ -165,7 +165,11 @@ impl Reader for MessageReader<'_> {
     }
 
     fn has_begun(&self) -> bool {
-        !self.said.is_nothing()
+        !self.said.is_nothing() || self.said.is_reasoning()
+    }
+
+    fn is_reasoning(&self) -> bool {
+        self.said.is_reasoning()
     }
 
     /// Only the last event of a message says that it is complete.

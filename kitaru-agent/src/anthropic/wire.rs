@@ -2,11 +2,14 @@
 //!
 //! Owns the translation of our request into its JSON. Must not know HTTP, nor how an answer is read.
 
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
+use super::content;
+use super::thinking::Thinking;
 use crate::error::ModelError;
 use crate::http::{
-    Question, Reading, configuration,
+    Choice, Question, Reading, configuration,
+    content::of_call,
     draft::given_back,
     json::{Object, raw},
 };
@@ -19,14 +22,15 @@ pub(super) const DIALECT: &str = "anthropic";
 pub(super) fn body(question: &Question<'_>, reading: Reading) -> Result<Object, ModelError> {
     let request = question.request;
     let settings = &request.settings;
+    let thinking = Thinking::of(question)?;
     let mut body = Object::default();
     body.put("model", &question.model);
-    body.put("max_tokens", &settings.max_tokens.unwrap_or_else(|| default_max_tokens(question.model)));
+    body.put("max_tokens", &thinking.max_tokens(question, default_max_tokens(question.model))?);
     let system = system(request);
     if !system.is_empty() {
         body.put("system", &system);
     }
-    body.put("messages", &messages(request));
+    body.put("messages", &messages(question)?);
     if !request.tools.is_empty() {
         let tools = request
             .tools
@@ -34,25 +38,42 @@ pub(super) fn body(question: &Question<'_>, reading: Reading) -> Result<Object, 
             .map(|tool| json!({ "name": tool.name, "description": tool.description, "input_schema": tool.parameters }));
         body.put("tools", &tools.collect::<Vec<_>>());
     }
-    let choice = match &request.answer {
-        AnswerForm::Text => "auto",
-        AnswerForm::Tool => "any",
-        AnswerForm::Schema { .. } => {
-            return Err(configuration(format!(
-                "cannot ask `{}`: it sends a typed answer by a tool, not by a schema",
-                question.model
-            )));
-        }
-    };
+    if let AnswerForm::Schema { .. } = &request.answer {
+        return Err(configuration(format!(
+            "cannot ask `{}`: it sends a typed answer by a tool, not by a schema",
+            question.model
+        )));
+    }
     let one_at_a_time = settings.parallel_tool_calls == Some(false);
-    if !request.tools.is_empty() && (choice != "auto" || one_at_a_time) {
-        body.put("tool_choice", &json!({ "type": choice, "disable_parallel_tool_use": one_at_a_time }));
+    let choice = match question.choice()? {
+        // The API refuses a forced call of a model that thinks.
+        Choice::Required | Choice::Tool(_) if thinking.is_on => json!({ "type": "auto" }),
+        Choice::Auto => json!({ "type": "auto" }),
+        Choice::None => json!({ "type": "none" }),
+        Choice::Required => json!({ "type": "any" }),
+        Choice::Tool(name) => json!({ "type": "tool", "name": name }),
+    };
+    if !request.tools.is_empty() && (choice["type"] != "auto" || one_at_a_time) {
+        let mut choice = choice;
+        if choice["type"] != "none" {
+            choice["disable_parallel_tool_use"] = one_at_a_time.into();
+        }
+        body.put("tool_choice", &choice);
     }
-    if let Some(temperature) = settings.temperature {
-        body.put("temperature", &temperature);
+    let stop = (!settings.stop.is_empty()).then(|| json!(settings.stop));
+    for (name, value) in [
+        ("temperature", settings.temperature.map(Value::from)),
+        ("top_p", settings.top_p.map(Value::from)),
+        ("top_k", settings.top_k.map(Value::from)),
+        ("stop_sequences", stop),
+        ("service_tier", settings.service_tier.clone().map(Value::from)),
+    ] {
+        if let Some(value) = value {
+            body.put(name, &value);
+        }
     }
-    if let Some(top_p) = settings.top_p {
-        body.put("top_p", &top_p);
+    for (name, value) in thinking.fields {
+        body.put(name, &value);
     }
     if reading == Reading::Streaming {
         body.put("stream", &true);
@@ -87,11 +108,11 @@ fn system(request: &ModelRequest) -> String {
 }
 
 /// The conversation, in which user and assistant alternate: consecutive messages of one of them become one.
-fn messages(request: &ModelRequest) -> Vec<Object> {
+fn messages(question: &Question<'_>) -> Result<Vec<Object>, ModelError> {
     let mut messages: Vec<(&str, Vec<Box<RawValue>>)> = Vec::new();
-    for message in &request.messages {
+    for message in &question.request.messages {
         let (role, blocks): (_, Vec<_>) = match message {
-            Message::Request(said) => ("user", said.parts.iter().filter_map(request_part).collect()),
+            Message::Request(said) => ("user", request_parts(question, &said.parts)?),
             Message::Response(response) => ("assistant", blocks(response)),
         };
         match messages.last_mut() {
@@ -106,7 +127,7 @@ fn messages(request: &ModelRequest) -> Vec<Object> {
         message.put("content", &content);
         message
     };
-    messages.into_iter().map(message).collect()
+    Ok(messages.into_iter().map(message).collect())
 }
 
 /// The API refuses empty texts.
@@ -114,22 +135,43 @@ fn text(content: &str) -> Option<Box<RawValue>> {
     if content.trim().is_empty() { None } else { raw(&json!({ "type": "text", "text": content })) }
 }
 
-fn request_part(part: &RequestPart) -> Option<Box<RawValue>> {
+fn request_parts(question: &Question<'_>, parts: &[RequestPart]) -> Result<Vec<Box<RawValue>>, ModelError> {
     let result =
-        |call: &CallRef, content: &str| json!({ "type": "tool_result", "tool_use_id": call.id, "content": content });
-    match part {
-        RequestPart::SystemPrompt(_) => None,
-        RequestPart::UserPrompt(prompt) => text(&prompt.content),
-        RequestPart::ToolReturn(given) => raw(&result(&given.call, &given.content)),
-        RequestPart::RetryPrompt(retry) => match &retry.call {
-            Some(call) => {
-                let mut result = result(call, &retry.content);
-                result["is_error"] = true.into();
-                raw(&result)
+        |call: &CallRef, content: Value| json!({ "type": "tool_result", "tool_use_id": call.id, "content": content });
+    let mut blocks = Vec::new();
+    for part in parts {
+        blocks.extend(match part {
+            RequestPart::SystemPrompt(_) => None,
+            RequestPart::UserPrompt(prompt) => text(&prompt.content),
+            RequestPart::ToolReturn(given) => {
+                let media = of_call(parts, &given.call.id).map(|media| content::block(question, media));
+                let media = media.collect::<Result<Vec<_>, _>>()?;
+                let output = match media.is_empty() {
+                    true => json!(given.content),
+                    false => {
+                        let said = (!given.content.trim().is_empty())
+                            .then(|| json!({ "type": "text", "text": given.content }));
+                        said.into_iter().chain(media).collect()
+                    }
+                };
+                raw(&result(&given.call, output))
             }
-            None => text(&retry.content),
-        },
+            RequestPart::RetryPrompt(retry) => match &retry.call {
+                Some(call) => {
+                    let mut result = result(call, json!(retry.content));
+                    result["is_error"] = true.into();
+                    raw(&result)
+                }
+                None => text(&retry.content),
+            },
+            RequestPart::Attachment(attached) if attached.call.is_none() => {
+                raw(&content::block(question, &attached.media)?)
+            }
+            // With the output that it belongs to.
+            RequestPart::Attachment(_) => None,
+        });
     }
+    Ok(blocks)
 }
 
 /// The model's response, with the content that its provider wants back in its original places.

@@ -22,6 +22,7 @@ use crate::agent::Identity;
 use crate::budget::Budget;
 use crate::error::{AgentError, ToolError};
 use crate::message::{History, ModelResponse};
+use crate::prompt::Prompt;
 use crate::usage::Usage;
 
 /// An outcome that a run received.
@@ -179,7 +180,7 @@ pub(super) struct Subject {
     pub(super) agent: Identity,
     pub(super) version: String,
     pub(super) granularity: Granularity,
-    pub(super) prompt: String,
+    pub(super) prompt: Prompt,
     pub(super) history: History,
 }
 

@@ -11,7 +11,8 @@ use super::bill::Noted;
 use super::error::RunError;
 use super::progress::Answers;
 use crate::agent::Agent;
-use crate::message::{History, Message};
+use crate::message::{History, Media, Message};
+use crate::prompt::Prompt;
 use crate::result::RunResult;
 
 /// A turn with an answer: what it added to the conversation.
@@ -32,15 +33,27 @@ pub(super) struct TurnRecord<T> {
 }
 
 impl<T: Serialize + 'static> TurnRecord<T> {
-    pub(super) fn of(agent: &Agent<(), T>, result: RunResult<T>, beside: Noted, repeated: Noted) -> Self {
+    /// The media of the prompt are in it by digest: the caller has their content whenever the record is read.
+    pub(super) fn of(
+        agent: &Agent<(), T>,
+        prompt: &Prompt,
+        result: RunResult<T>,
+        beside: Noted,
+        repeated: Noted,
+    ) -> Self {
         let RunResult { new_messages, usage, output, .. } = result;
+        let is_asked = |media: &Media| prompt.media().any(|asked| asked == media);
+        let kept = |media: &Media| if is_asked(media) { media.by_digest() } else { media.clone() };
+        let new_messages = new_messages.map_media(kept);
         let said = said(agent, &new_messages).and_then(|said| serde_json::to_value(said).ok());
         let is_said = said.is_some() && said == serde_json::to_value(&output).ok();
         TurnRecord { new_messages, usage: usage.into(), output: (!is_said).then_some(output), beside, repeated }
     }
 
-    pub(super) fn into_result(self, agent: &Agent<(), T>) -> Result<RunResult<T>, RunError> {
+    pub(super) fn into_result(self, agent: &Agent<(), T>, prompt: &Prompt) -> Result<RunResult<T>, RunError> {
         let TurnRecord { new_messages, usage, output, .. } = self;
+        let asked = |media: &Media| prompt.media().find(|asked| asked.by_digest() == *media).unwrap_or(media).clone();
+        let new_messages = new_messages.map_media(asked);
         let unreadable = || {
             Error::msg(
                 "cannot read the recorded answer as the agent's output type; change the version of the agent with the type",

@@ -27,6 +27,7 @@ use crate::event::RunEvent;
 use crate::message::History;
 use crate::model::ModelSettings;
 use crate::options::RunOptions;
+use crate::prompt::Prompt;
 use crate::result::RunResult;
 use crate::stream::RunStream;
 use crate::usage::Limits;
@@ -51,15 +52,15 @@ pub struct KitaruRun<T = String> {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
-    /// Asks the agent: one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
-    pub fn run(&self, prompt: impl Into<String>) -> KitaruRun<T> {
+    /// Asks the agent: a text, or a [`Prompt`] with media. It is one turn. Nothing happens before the run is polled, and its checkpoints claim their names then.
+    pub fn run(&self, prompt: impl Into<Prompt>) -> KitaruRun<T> {
         KitaruRun::new(self.clone(), prompt.into())
     }
 }
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruAgent<T> {
     /// Asks the agent outside a flow, and streams its events as they happen. Short for `run(prompt).stream()`.
-    pub fn run_stream(&self, prompt: impl Into<String>) -> RunStream<T, RunError> {
+    pub fn run_stream(&self, prompt: impl Into<Prompt>) -> RunStream<T, RunError> {
         self.run(prompt).stream()
     }
 
@@ -68,13 +69,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> KitaruAgent<T> {
     /// # Errors
     ///
     /// As [`KitaruRun::sync`].
-    pub fn run_sync(&self, prompt: impl Into<String>) -> Result<RunResult<T>, RunError> {
+    pub fn run_sync(&self, prompt: impl Into<Prompt>) -> Result<RunResult<T>, RunError> {
         self.run(prompt).sync()
     }
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruRun<T> {
-    fn new(agent: KitaruAgent<T>, prompt: String) -> Self {
+    fn new(agent: KitaruAgent<T>, prompt: Prompt) -> Self {
         let turn = Turn { agent, prompt, options: RunOptions::default(), listener: None, budget: None };
         KitaruRun { run: DurableRun::new(turn) }
     }
@@ -272,6 +273,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Work for Turn<T> {
         let history = self.options.history.clone();
         let budget = self.budget.clone();
         let key = self.key();
+        // Both of the question: the record has only digests of its media.
+        let (prompt, asked) = (self.prompt.clone(), self.prompt.clone());
         // The flow's result comes from its record, which does not say which process paid.
         let agent = self.agent.agent.clone();
         let reader = agent.clone();
@@ -291,9 +294,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Work for Turn<T> {
         let call = flow.run(move || async move {
             let result = self.go(FlowOptions::default()).await?;
             let _ = replayed.set(result.replayed());
-            Ok::<_, RunError>(TurnRecord::of(&agent, result, Noted::default(), Noted::default()))
+            Ok::<_, RunError>(TurnRecord::of(&agent, &prompt, result, Noted::default(), Noted::default()))
         });
-        let result = options.apply(call).await?.into_result(&reader)?;
+        let result = options.apply(call).await?.into_result(&reader, &asked)?;
         let replayed = own.get().copied().unwrap_or_else(|| {
             // Another call has run it, and paid.
             if let Some(budget) = budget {

@@ -17,10 +17,12 @@ use crate::asking::waited_for;
 use crate::context::RunContext;
 use crate::delta::{Delta, Deltas};
 use crate::error::{ModelError, ToolError};
+use crate::files;
 use crate::instructions::Instructions;
-use crate::message::ModelResponse;
+use crate::message::{Media, ModelResponse};
 use crate::model::{Model, ModelProfile, ModelRequest};
 use crate::price::Price;
+use crate::prompt::Prompt;
 
 /// What the checkpoints of one run share.
 #[derive(Clone)]
@@ -90,7 +92,7 @@ impl DurableModel {
     async fn ask(&self, request: &ModelRequest, deltas: Option<&Deltas>) -> Result<ModelResponse, ModelError> {
         let Seams { agent, progress, .. } = &self.seams;
         let checkpoint = self.seams.checkpoint(format!("{agent}_model_request"));
-        let checkpoint = checkpoint.arg("model", self.inner.name()).arg("request", request);
+        let checkpoint = checkpoint.arg("model", self.inner.name()).arg("request", &*request.by_digest());
         let place = progress.place(checkpoint.question());
         if let Some(Given::Response(response)) = place.given() {
             self.seams.repeats(response.usage());
@@ -167,6 +169,23 @@ impl Model for DurableModel {
 
     fn profile(&self) -> ModelProfile {
         self.inner.profile()
+    }
+}
+
+impl<T> KitaruAgent<T> {
+    /// The prompt, with the content of its files. Each file is a record of its own, so that a replay does not read it again.
+    pub(super) async fn with_files(&self, prompt: Prompt) -> Result<Prompt, ToolError> {
+        let mut contents: Vec<(Media, Media)> = Vec::new();
+        for media in prompt.media().filter(|media| media.path().is_some()) {
+            if contents.iter().all(|(known, _)| known != media) {
+                let name = format!("{}_content", self.agent.parts.name);
+                let checkpoint = self.sensitivity.of(dynamic::checkpoint(name).version(self.version.clone()).json());
+                let content = checkpoint.arg("media", media).run(|| files::read(media)).await?;
+                contents.push((media.clone(), content));
+            }
+        }
+        let content = |media: &Media| contents.iter().find(|(known, _)| known == media).map(|(_, content)| content);
+        Ok(prompt.map_media(|media| content(media).unwrap_or(media).clone()))
     }
 }
 

@@ -18,6 +18,7 @@ use super::replayed::Replayed;
 use super::seams::Seams;
 use super::tool_reply::ToolReply;
 use crate::error::ToolError;
+use crate::message::Media;
 use crate::price::Cost;
 use crate::tokens::Tokens;
 use crate::tool::{Calling, Effect, Invocation, Recording, Tool, ToolDefinition, ToolOptions, ToolOutput};
@@ -84,13 +85,18 @@ enum Written {
 #[serde(deny_unknown_fields)]
 struct OnlyOutput {
     content: String,
+    #[serde(default)]
+    media: Vec<Media>,
 }
 
 impl From<Written> for Made {
     fn from(written: Written) -> Self {
         let (told, spent) = match written {
             Written::Recorded { told, spent } => (told, spent),
-            Written::Output(OnlyOutput { content }) => (ToolReply::Output(ToolOutput::text(content)), Noted::default()),
+            Written::Output(OnlyOutput { content, media }) => {
+                let output = media.into_iter().fold(ToolOutput::text(content), ToolOutput::with);
+                (ToolReply::Output(output), Noted::default())
+            }
             Written::Given(serde_json::Value::String(text)) => {
                 (ToolReply::Output(ToolOutput::text(text)), Noted::default())
             }
@@ -111,7 +117,10 @@ impl ToolOutput {
     ///
     /// None is known; a text can always be written as JSON.
     pub fn happened(&self) -> Result<Resolution, Error> {
-        Resolution::happened(&self.content)
+        match self.media.is_empty() {
+            true => Resolution::happened(&self.content),
+            false => Resolution::happened(self),
+        }
     }
 }
 

@@ -25,9 +25,10 @@ use crate::budget::Budget;
 use crate::error::AgentError;
 use crate::event::{Events, RunEvent};
 use crate::instructions::Instructions;
-use crate::message::{History, Message, RequestPart, ResponsePart};
+use crate::message::{History, Media, Message, RequestPart, ResponsePart};
 use crate::model::{Model, ModelSettings};
 use crate::options::RunOptions;
+use crate::prompt::Prompt;
 use crate::result::RunResult;
 use crate::tool::{Effect, NeedsApproval, Recording, Tool, ToolOptions};
 use crate::turn;
@@ -39,17 +40,17 @@ pub(super) type Listener<T> = Arc<dyn Fn(RunEvent<T>) + Send + Sync>;
 /// One turn, before it runs.
 pub(super) struct Turn<T> {
     pub(super) agent: KitaruAgent<T>,
-    pub(super) prompt: String,
+    pub(super) prompt: Prompt,
     pub(super) options: RunOptions,
     pub(super) listener: Option<Listener<T>>,
     pub(super) budget: Option<Budget>,
 }
 
-/// All that determines the outcome of a turn.
+/// All that determines the outcome of a turn. Media are in it by their digests.
 #[derive(Serialize)]
 pub(super) struct Key {
     pub(super) agent: Identity,
-    pub(super) prompt: String,
+    pub(super) prompt: Prompt,
     pub(super) history: History,
     pub(super) settings: ModelSettings,
 }
@@ -58,8 +59,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     pub(super) fn key(&self) -> Key {
         Key {
             agent: self.agent.agent.identity(),
-            prompt: self.prompt.clone(),
-            history: self.options.history.clone(),
+            prompt: self.prompt.map_media(Media::by_digest),
+            history: self.options.history.clone().map_media(Media::by_digest),
             settings: self.options.settings.clone(),
         }
     }
@@ -107,8 +108,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     }
 
     async fn run_in_calls(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
+        let unread = self.prompt.clone();
+        let prompt = self.agent.with_files(unread.clone()).await.map_err(AgentError::Prompt)?;
         let continued = self.continued(flow);
-        let Turn { agent, prompt, options, listener, budget } = self;
+        let Turn { agent, prompt: _, options, listener, budget } = self;
         let (replayed, progress) = (Replayed::of(budget.as_ref()), continued.progress());
         let seams = Seams::of(&agent, progress.clone(), Some(replayed.clone()));
         let mut turn = turn::Turn::new(in_checkpoints(&agent, &prompt, &seams), prompt, options, budget.clone());
@@ -116,7 +119,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             Ok(result) => Ok(result.with_replayed(replayed.usage())),
             Err(error) => {
                 let error = RunError::from(error);
-                let subject = agent.subject(turn.prompt().to_owned(), turn.history().to_vec().into());
+                let subject = agent.subject(unread, turn.history().to_vec().into());
                 continued.broke(subject, BrokenRun::new(progress, budget), &error);
                 Err(error)
             }
@@ -125,8 +128,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 
     async fn run_as_checkpoint(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
         let key = self.key();
+        let unread = self.prompt.clone();
+        // Read before the turn: its record has only their digests.
+        let prompt = self.agent.with_files(unread.clone()).await.map_err(AgentError::Prompt)?;
         let continued = self.continued(flow);
-        let Turn { agent: durable, prompt, options, listener, budget } = self;
+        let Turn { agent: durable, prompt: _, options, listener, budget } = self;
         let progress = continued.progress();
         let within = in_checkpoints(&durable, &prompt, &Seams::of(&durable, progress.clone(), None));
         let agent = &durable.agent;
@@ -143,6 +149,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             .arg("settings", &key.settings)
             .run_with_summary(
                 || {
+                    let asked = prompt.clone();
                     let mut turn = turn::Turn::new(within.clone(), prompt.clone(), options.clone(), budget.clone());
                     let (held, events, progress) = (&held, events(listener.as_ref()), &progress);
                     async move {
@@ -151,7 +158,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
                         bill::note(usage.less(repeated));
                         let beside = spent.less(usage.less(progress.counted_before(repeated))).into();
                         match ended {
-                            Ok(result) => Ok(TurnRecord::of(agent, result, beside, repeated.into())),
+                            Ok(result) => Ok(TurnRecord::of(agent, &asked, result, beside, repeated.into())),
                             Err(error) => Err(TurnFailure {
                                 error: error.into(),
                                 usage: usage.into(),
@@ -184,12 +191,12 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let turn = match turn {
             Ok(turn) => turn,
             Err(TurnFailure { error, given, .. }) => {
-                let subject = durable.subject(prompt, options.history);
+                let subject = durable.subject(unread, options.history);
                 continued.broke(subject, BrokenRun::of_turn(given, call, budget), &error);
                 return Err(error);
             }
         };
-        let result = turn.into_result(agent)?;
+        let result = turn.into_result(agent, &prompt)?;
         if let (Origin::Replayed, Some(listener)) = (origin, &listener) {
             retell(&result, listener);
         }
@@ -215,7 +222,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
-    fn subject(&self, prompt: String, history: History) -> Subject {
+    fn subject(&self, prompt: Prompt, history: History) -> Subject {
         let (agent, version, granularity) = (self.agent.identity(), self.version.clone(), self.granularity);
         Subject { agent, version, granularity, prompt, history }
     }
@@ -225,10 +232,11 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> KitaruAgent<T> {
 /// turn they are parts of that, with retries, options and idempotency keys of their own.
 fn in_checkpoints<T: Serialize + DeserializeOwned + Send + 'static>(
     durable: &KitaruAgent<T>,
-    prompt: &str,
+    prompt: &Prompt,
     seams: &Seams,
 ) -> Agent<(), T> {
     let agent = &durable.agent;
+    let prompt = prompt.text();
     agent
         .map_model(|model| -> Arc<dyn Model> { Arc::new(DurableModel::new(seams.clone(), model, agent.parts.price)) })
         .map_tools(|tool| -> Arc<dyn Tool> {
@@ -240,7 +248,7 @@ fn in_checkpoints<T: Serialize + DeserializeOwned + Send + 'static>(
             }
         })
         .map_instructions(|part| -> Arc<dyn Instructions> {
-            if part.fixed().is_some() { part } else { Arc::new(DurableInstructions::new(seams.clone(), prompt, part)) }
+            if part.fixed().is_some() { part } else { Arc::new(DurableInstructions::new(seams.clone(), &prompt, part)) }
         })
 }
 

@@ -6,6 +6,7 @@ use std::{env, fmt, time::Duration};
 
 use super::client::Client;
 use super::dialect::{Dialect, configuration};
+use super::extras::Extras;
 use super::model::HttpModel;
 use super::retry::Patience;
 use super::secret::Secret;
@@ -19,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) stall: Duration,
     pub(crate) patience: Patience,
+    pub(crate) extras: Extras,
 }
 
 impl Settings {
@@ -30,26 +32,42 @@ impl Settings {
             timeout: Duration::from_secs(300),
             stall: Duration::from_secs(60),
             patience: Patience::default(),
+            extras: Extras::default(),
         }
+    }
+
+    /// The host of its address; empty for one that is invalid.
+    pub(crate) fn host(&self) -> String {
+        reqwest::Url::parse(&self.base_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
     pub(crate) fn build<D: Dialect>(self, dialect: D) -> Result<HttpModel<D>, ModelError> {
         if !self.key.fits_a_header() {
-            let variable = D::KEY_VARIABLE;
+            let variable = dialect.key_variable();
             return Err(configuration(format!(
                 "cannot use the API key: it has characters that a key cannot have; check {variable}"
             )));
         }
-        let client = Client::new(&self.base_url, self.timeout)?;
-        let Self { key, model, patience, stall, .. } = self;
-        Ok(HttpModel { model, dialect, key, client, patience, stall })
+        if self.model.is_empty() {
+            return Err(configuration(
+                "cannot make the model: no name is set, and its server has many; call `.model()`",
+            ));
+        }
+        let client = Client::new(&self.base_url, self.timeout, &self.extras)?;
+        let Self { key, model, patience, stall, extras, .. } = self;
+        let (headers, secrets) = (extras.headers()?, extras.secrets());
+        Ok(HttpModel { model, dialect, key, headers, secrets, client, patience, stall })
     }
 }
 
 impl fmt::Debug for Settings {
     // The address is left out: it may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("key", &self.key).field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("key", &self.key)
+            .field("model", &self.model)
+            .field("extras", &self.extras)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,6 +84,27 @@ macro_rules! builder {
             /// The name of the model.
             pub fn model(mut self, model: impl Into<String>) -> Self {
                 self.settings.model = model.into();
+                self
+            }
+
+            /// Adds a header to each request, for a gateway or a provider's option. The last value of a name counts; a header
+            /// that carries the key may be replaced. Values are shown nowhere, and are not a part of a durable run's question.
+            pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+                self.settings.extras.header(name.into(), value.into());
+                self
+            }
+
+            /// Adds a parameter to the address of each request, such as `api-version`. Values are shown nowhere, and are not a
+            /// part of a durable run's question.
+            pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+                self.settings.extras.query(name.into(), value.into());
+                self
+            }
+
+            /// Sends the requests by this client, for a proxy, certificates or TLS of its own. It decides how to connect and
+            /// whether to follow redirects; the timeouts of this builder still apply.
+            pub fn http_client(mut self, client: reqwest::Client) -> Self {
+                self.settings.extras.client(client);
                 self
             }
 

@@ -17,11 +17,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::dialect::configuration;
+use super::extras::Extras;
 use super::retry;
 use crate::error::{ModelError, ModelErrorKind};
 
 /// A larger answer is an error: no completion is that large.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+/// Sent by some servers in addition, and more exact.
+const RETRY_AFTER_MS: &str = "retry-after-ms";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Client {
@@ -53,15 +56,19 @@ pub(super) enum Opened<'a> {
 }
 
 impl Client {
-    pub(super) fn new(base_url: &str, timeout: Duration) -> Result<Self, ModelError> {
+    pub(super) fn new(base_url: &str, timeout: Duration, extras: &Extras) -> Result<Self, ModelError> {
         // The address itself is not quoted: it may contain a password.
-        let base = Url::parse(base_url.trim_end_matches('/')).map_err(|error| {
+        let mut base = Url::parse(base_url.trim_end_matches('/')).map_err(|error| {
             configuration(format!("cannot use the base URL: it is not an address ({error}); check it"))
         })?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(configuration("cannot use the base URL: it is not an http or https address; check it"));
         }
-        let http = plain(&base)?;
+        extras.add_to(&mut base);
+        let http = match extras.own_client() {
+            Some(client) => client,
+            None => plain(&base)?,
+        };
         Ok(Self { http, base, timeout })
     }
 
@@ -98,8 +105,7 @@ impl Client {
 
     async fn whole(&self, mut response: Response) -> Result<Reply, ModelError> {
         let status = response.status().as_u16();
-        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = header.and_then(|value| retry::retry_after(value, SystemTime::now()));
+        let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(error))? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
@@ -152,6 +158,13 @@ impl Client {
         let why = if error.is_connect() { "" } else { "the connection broke: " };
         ModelError::new(ModelErrorKind::Unreachable, format!("cannot reach {host}: {why}{}", chain(&error)))
     }
+}
+
+/// How long a server asks clients to wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |value: Option<&HeaderValue>| Some(value?.to_str().ok()?.to_owned());
+    let exact = text(headers.get(RETRY_AFTER_MS)).and_then(|value| retry::retry_after_ms(&value));
+    exact.or_else(|| retry::retry_after(&text(headers.get(RETRY_AFTER))?, SystemTime::now()))
 }
 
 /// A client with this crate's TLS for the server at `base`.

@@ -11,15 +11,18 @@ use super::json::Object;
 use super::secret::Secret;
 use crate::delta::Delta;
 use crate::error::{ModelError, ModelErrorKind};
-use crate::message::ModelResponse;
-use crate::model::ModelRequest;
+use crate::message::{Message, ModelResponse, RequestPart};
+use crate::model::{AnswerForm, ModelRequest, ToolChoice};
 
 /// The terms of one kind of server.
 pub(crate) trait Dialect: Send + Sync {
-    /// The variable of the environment that holds the key, for messages.
-    const KEY_VARIABLE: &'static str;
     /// The path below the base URL.
     const PATH: &'static str;
+    /// The fields of a body that are the dialect's own, or that a setting has: a user may not add them.
+    const OWN: &'static [&'static str];
+
+    /// The variable of the environment that holds the key, for messages.
+    fn key_variable(&self) -> &'static str;
 
     fn headers(&self, key: &Secret) -> HeaderMap;
 
@@ -42,6 +45,57 @@ pub(crate) struct Question<'a> {
 impl Question<'_> {
     pub(crate) fn error(&self, kind: ModelErrorKind, what: impl fmt::Display) -> ModelError {
         error_of(self.model, kind, what)
+    }
+}
+
+/// Which tools the model must call, in one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice<'a> {
+    Auto,
+    None,
+    Required,
+    Tool(&'a str),
+}
+
+impl<'a> Question<'a> {
+    /// Which tools the model must call now. A forced call that the model has made is no longer forced, so that it can answer.
+    ///
+    /// # Errors
+    ///
+    /// If the tool does not exist.
+    pub(crate) fn choice(&self) -> Result<Choice<'a>, ModelError> {
+        let request = self.request;
+        let is_prompt = |message: &Message| match message {
+            Message::Request(said) => said.parts.iter().any(|part| matches!(part, RequestPart::UserPrompt(_))),
+            Message::Response(_) => false,
+        };
+        let since = request.messages.iter().rposition(is_prompt).unwrap_or_default();
+        let called = request.messages[since..].iter().any(|message| match message {
+            Message::Response(response) => response.tool_calls().next().is_some(),
+            Message::Request(_) => false,
+        });
+        let forced = match &request.settings.tool_choice {
+            Some(ToolChoice::Tool(name)) if !request.tools.iter().any(|tool| tool.name == *name) => {
+                return Err(configuration(format!(
+                    "cannot ask `{}`: it must call tool `{name}`, and has no such tool; check `tool_choice`",
+                    self.model
+                )));
+            }
+            Some(ToolChoice::Tool(name)) if !called => Some(Choice::Tool(name)),
+            Some(ToolChoice::Required) if !called => Some(Choice::Required),
+            Some(ToolChoice::None) => Some(Choice::None),
+            _ => None,
+        };
+        Ok(match (&request.answer, forced) {
+            (AnswerForm::Tool, Some(Choice::Tool(name))) => Choice::Tool(name),
+            (AnswerForm::Tool, _) => Choice::Required,
+            (_, forced) => forced.unwrap_or(Choice::Auto),
+        })
+    }
+
+    /// The error of a setting that the server's API lacks.
+    pub(crate) fn lacks(&self, setting: &str, instead: &str) -> ModelError {
+        configuration(format!("cannot ask `{}`: its API has no `{setting}`; {instead}", self.model))
     }
 }
 
@@ -68,6 +122,11 @@ pub(crate) trait Reader: Send {
 
     /// Whether a part of the answer has arrived.
     fn has_begun(&self) -> bool;
+
+    /// Whether the model is reasoning, as far as the server says: it may be silent meanwhile.
+    fn is_reasoning(&self) -> bool {
+        false
+    }
 
     /// Takes the clean end of a stream that lacks the server's end mark.
     ///

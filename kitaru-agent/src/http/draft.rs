@@ -9,6 +9,7 @@ use super::json::{Object, text};
 use crate::answer::counted;
 use crate::error::{ModelError, ModelErrorKind};
 use crate::message::{ModelResponse, Opaque, Place, ResponsePart, Stop};
+use crate::price::Cost;
 use crate::tokens::Tokens;
 
 /// The content of an answer, streamed or whole.
@@ -21,6 +22,8 @@ pub(crate) struct Draft {
     /// The model's text instead of an answer.
     pub(crate) refusal: String,
     pub(crate) tokens: Tokens,
+    /// Its cost, if the provider reports it.
+    pub(crate) cost: Option<Cost>,
 }
 
 impl Draft {
@@ -30,7 +33,7 @@ impl Draft {
     ///
     /// Why the response does not count. A call without a name is checked last: a bound may have cut the name off.
     pub(crate) fn finish(self, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
-        let Self { parts, model, reason, refusal, tokens } = self;
+        let Self { parts, model, reason, refusal, tokens, cost } = self;
         let refusal = refusal.trim();
         if !refusal.is_empty() {
             return Err(question.error(ModelErrorKind::Refused, format_args!("refuses to answer: {refusal}")));
@@ -39,6 +42,7 @@ impl Draft {
         response.model = model;
         response.stop = reason.as_deref().map(Stop::of);
         response.tokens = tokens;
+        response.cost = cost;
         let response = counted(response, reason.as_deref(), question.model, question.request)?;
         if response.tool_calls().any(|call| call.tool.is_empty()) {
             return Err(question.error(ModelErrorKind::InvalidResponse, "called a tool without its name"));
@@ -100,7 +104,15 @@ const KINDS: [(ModelErrorKind, &[&str]); 3] = [
     (ModelErrorKind::RateLimited, &["rate_limit", "too_many_requests", "resource_exhausted"]),
     (
         ModelErrorKind::Rejected,
-        &["invalid_request", "bad_request", "not_found", "too_large", "context_length", "invalid_argument"],
+        &[
+            "invalid_request",
+            "invalid_prompt",
+            "bad_request",
+            "not_found",
+            "too_large",
+            "context_length",
+            "invalid_argument",
+        ],
     ),
 ];
 
@@ -130,6 +142,7 @@ pub(crate) fn is_out_of_quota(word: &str) -> bool {
 pub(crate) fn of_status(status: u16) -> Option<ModelErrorKind> {
     match status {
         401 | 403 => Some(ModelErrorKind::Unauthorized),
+        402 => Some(ModelErrorKind::OutOfQuota),
         429 => Some(ModelErrorKind::RateLimited),
         // The conflict is on the provider's side: it has no state that our request could contradict.
         408 | 409 | 425 | 500..=999 => Some(ModelErrorKind::Unavailable),

@@ -42,6 +42,11 @@ impl Object {
         text(value).or_else(|| count(value).map(|number| number.to_string())).filter(|label| !label.is_empty())
     }
 
+    /// A number that is not negative.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        self.get(name)?.get().parse().ok().filter(|number| *number >= 0.0)
+    }
+
     pub(crate) fn count(&self, name: &str) -> Option<u64> {
         self.get(name).and_then(count)
     }
@@ -170,6 +175,11 @@ impl Pieces {
         let before = self.text.len();
         self.push_bytes(&piece.0);
         Some(&self.text[before..])
+    }
+
+    /// Adds a text.
+    pub(crate) fn push_text(&mut self, text: &str) {
+        self.push_whole(text.as_bytes());
     }
 
     /// The whole text.

@@ -46,12 +46,26 @@ impl Patience {
     }
 }
 
+/// Reads a count of milliseconds.
+pub(crate) fn retry_after_ms(value: &str) -> Option<Duration> {
+    retry_after_seconds(value.trim().parse::<f64>().ok()? / 1000.0)
+}
+
+/// Reads a duration as Google writes it: `34.5s`.
+pub(crate) fn retry_delay(value: &str) -> Option<Duration> {
+    retry_after_seconds(value.trim().strip_suffix('s')?.parse().ok()?)
+}
+
+fn retry_after_seconds(seconds: f64) -> Option<Duration> {
+    // A number that does not fit a duration is longer than any.
+    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
 /// Reads `Retry-After`: seconds, a fraction of them, or a date.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
-        // A number that does not fit a duration is longer than any.
-        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+        return retry_after_seconds(seconds);
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
@@ -73,6 +87,13 @@ mod tests {
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", SystemTime::now()), Some(Duration::ZERO));
         assert_eq!((read("-1"), read("soon"), read("NaN")), (None, None, None));
         assert_eq!((read("99999999999999999999999"), read("1e400")), (Some(Duration::MAX), Some(Duration::MAX)));
+    }
+
+    #[test]
+    fn retry_after_in_milliseconds_and_googles_delay_are_read() {
+        assert_eq!((retry_after_ms("1500"), retry_after_ms("soon")), (Some(Duration::from_millis(1500)), None));
+        assert_eq!((retry_delay("34.5s"), retry_delay("34")), (Some(Duration::from_millis(34_500)), None));
+        assert_eq!((retry_delay("-1s"), retry_delay("1e400s")), (None, Some(Duration::MAX)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The API key.
+//! The API key, and other values that may be secret.
 //!
-//! Owns that it is never shown. Must not know its use.
+//! Owns that they are never shown. Must not know their use.
 
 use std::{collections::HashSet, fmt};
 
@@ -9,6 +9,8 @@ use reqwest::header::HeaderValue;
 const MIN_SECRET_BYTES: usize = 8;
 /// A shorter part may be a prefix of all keys of a provider.
 const MIN_PART_BYTES: usize = 12;
+/// A shorter value of a header or a parameter is a version or a name: no key is that short.
+const MIN_VALUE_BYTES: usize = 16;
 /// Replaces a key, or a part of one.
 const HIDDEN: &str = "[key]";
 
@@ -21,11 +23,18 @@ impl Secret {
     }
 
     pub(crate) fn fits_a_header(&self) -> bool {
-        self.header("").is_some()
+        self.is_empty() || self.header("").is_some()
     }
 
-    /// The value of a header: the key after `scheme`.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a header: the key after `scheme`. `None` if there is no key.
     pub(crate) fn header(&self, scheme: &str) -> Option<HeaderValue> {
+        if self.is_empty() {
+            return None;
+        }
         let mut value = HeaderValue::try_from(format!("{scheme}{}", self.0)).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -53,6 +62,20 @@ impl Secret {
         }
         shown.push_str(&text[from..]);
         shown
+    }
+}
+
+/// The key, and every other value that may be secret.
+pub(crate) struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    pub(crate) fn new<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        Self(values.filter(|value| value.len() >= MIN_VALUE_BYTES).map(|value| Secret::new(value.to_owned())).collect())
+    }
+
+    /// `text` without any of them, as [`Secret::hide`] hides a key.
+    pub(crate) fn hide(&self, text: String) -> String {
+        self.0.iter().fold(text, |text, secret| secret.hide(&text))
     }
 }
 

@@ -5,7 +5,8 @@
 //!
 //! Three timeouts bound it. The answer must begin within the timeout of the request, even if the server sends comments before.
 //! From then on each piece of an event, or of a comment that keeps the connection open, must arrive within the stall timeout.
-//! And each event must arrive within the timeout of the request, because comments alone are not an answer.
+//! And each event must arrive within the timeout of the request, because comments alone are not an answer. While the model is
+//! reasoning, only the last of them applies: it may say nothing for minutes.
 
 use std::{
     pin::pin,
@@ -36,6 +37,8 @@ pub(super) struct Streamed {
 struct Line {
     /// Whether a part of the answer has arrived.
     begun: AtomicBool,
+    /// Whether the model may be silent, because it is reasoning.
+    reasons: AtomicBool,
     /// Whether the last byte is in the middle of a line of text.
     torn: AtomicBool,
     /// Whether the stream has ended.
@@ -52,7 +55,7 @@ impl<D: Dialect> HttpModel<D> {
 
     async fn read(&self, question: &Question<'_>, body: &[u8], deltas: &Deltas, heard: &mut bool) -> Attempt {
         let mut deadline = Instant::now() + self.client.timeout();
-        let mut chunks = match self.client.open(D::PATH, self.dialect.headers(&self.key), body).await {
+        let mut chunks = match self.client.open(D::PATH, self.all_headers(), body).await {
             Ok(Opened::Stream(chunks)) => chunks,
             Ok(Opened::Refused(reply)) => return self.refusal(&reply),
             Err(error) => return Attempt::Failed(self.presentable(error)),
@@ -124,6 +127,7 @@ impl<D: Dialect> HttpModel<D> {
             if let Some(answer) = answer {
                 return Attempt::Answered(answer);
             }
+            line.reasons.store(reader.is_reasoning(), Ordering::Relaxed);
             if reader.has_begun() {
                 line.begun.store(true, Ordering::Relaxed);
                 deadline = Instant::now() + self.client.timeout();
@@ -140,7 +144,8 @@ impl<D: Dialect> HttpModel<D> {
         chunks: impl Stream<Item = Result<Bytes, ModelError>> + Send + Unpin + 'a,
     ) -> impl Stream<Item = Result<Bytes, ModelError>> + Send + 'a {
         stream::unfold(chunks, move |mut chunks| async move {
-            let next = if line.begun.load(Ordering::Relaxed) {
+            let reasons = line.reasons.load(Ordering::Relaxed);
+            let next = if line.begun.load(Ordering::Relaxed) && !reasons {
                 timeout(self.stall, chunks.next()).await.unwrap_or_else(|_| {
                     let what = format_args!("sent nothing for {:?} in the middle of its answer", self.stall);
                     Some(Err(question.error(ModelErrorKind::Interrupted, what)))

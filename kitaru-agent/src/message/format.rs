@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// |---|---|
 /// | 1 | |
 /// | 2 | [`ResponsePart::Reasoning`](crate::ResponsePart), [`ResponsePart::Opaque`](crate::ResponsePart) |
+/// | 3 | [`RequestPart::Attachment`](crate::RequestPart), [`Place::Text`](crate::Place) |
 ///
 /// # Examples
 ///
@@ -22,7 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// # mod kitaru { pub use kitaru_agent as agent; }
 /// use kitaru::agent::Format;
 ///
-/// assert_eq!(serde_json::to_string(&Format).unwrap(), "2");
+/// assert_eq!(serde_json::to_string(&Format).unwrap(), "3");
 /// let error = serde_json::from_str::<Format>("7").unwrap_err();
 /// assert!(error.to_string().contains("message format 7"));
 /// ```
@@ -31,7 +32,7 @@ pub struct Format;
 
 impl Format {
     /// The newest format that this build reads and writes.
-    pub const NEWEST: u32 = 2;
+    pub const NEWEST: u32 = 3;
     /// The oldest one.
     pub(super) const FIRST: u32 = 1;
 }

@@ -22,7 +22,8 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Opaque {
-    /// Its dialect: `openai` or `anthropic`, for the models of this crate.
+    /// Its dialect: `openai`, `openai_responses` or `anthropic`, for the models of this crate. `tagged` is reasoning that a model
+    /// wrote between tags of a text; it is sent back to no server.
     pub dialect: String,
     /// Its place, to which it is sent back.
     pub place: Place,
@@ -41,6 +42,8 @@ pub enum Place {
     Message(String),
     /// The field of this name of the tool call before it; `function.x` is the field `x` of the call's function.
     Call(String),
+    /// The field of this name of the text before it. From format 3 on.
+    Text(String),
 }
 
 impl Opaque {
@@ -49,15 +52,22 @@ impl Opaque {
         Self { dialect: dialect.into(), place, json: json.into() }
     }
 
-    /// The readable text in it, if there is one: a JSON string itself, or the `thinking` or `text` of an object.
+    /// The readable text in it, if there is one: a JSON string itself, or the `thinking`, `summary`, `content` or `text` of an
+    /// object, or of the objects in a list.
     pub fn text(&self) -> Option<String> {
-        match serde_json::from_str(&self.json).ok()? {
-            Value::String(text) => Some(text),
-            Value::Object(fields) => {
-                let text = fields.get("thinking").or_else(|| fields.get("text"))?;
-                text.as_str().map(str::to_owned)
-            }
-            _ => None,
+        read(&serde_json::from_str(&self.json).ok()?).filter(|text| !text.is_empty())
+    }
+}
+
+fn read(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(fields) => {
+            let mut texts =
+                ["thinking", "text", "summary", "content"].iter().filter_map(|name| read(fields.get(*name)?));
+            texts.find(|text| !text.is_empty())
         }
+        Value::Array(list) => Some(list.iter().filter_map(read).collect()),
+        _ => None,
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::call::CallRef;
 use super::format::Format;
-use super::opaque::Opaque;
+use super::opaque::{Opaque, Place};
 use crate::price::{Cost, Price};
 use crate::tokens::Tokens;
 use crate::usage::Usage;
@@ -154,7 +154,10 @@ impl ResponsePart {
     fn oldest_format(&self) -> u32 {
         match self {
             Self::Text(_) | Self::ToolCall(_) => Format::FIRST,
-            Self::Reasoning(_) | Self::Opaque(_) => 2,
+            Self::Reasoning(opaque) | Self::Opaque(opaque) => match opaque.place {
+                Place::Text(_) => 3,
+                Place::Part | Place::Message(_) | Place::Call(_) => 2,
+            },
         }
     }
 }

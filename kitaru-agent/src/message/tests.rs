@@ -66,17 +66,17 @@ fn json_with_fields_that_a_later_build_added_is_still_read() {
 
 #[test]
 fn a_newer_format_is_refused_by_its_number_before_its_parts_are_looked_at() {
-    let json = r#"{"format":3,"messages":[{"hologram":{}}]}"#;
+    let json = r#"{"format":4,"messages":[{"hologram":{}}]}"#;
     let error = serde_json::from_str::<History>(json).unwrap_err().to_string();
-    assert!(error.contains("message format 3") && error.contains("formats 1 to 2"), "{error}");
+    assert!(error.contains("message format 4") && error.contains("formats 1 to 3"), "{error}");
 }
 
 #[test]
 fn a_newer_format_is_refused_by_its_number_after_the_keys_were_sorted() {
-    let json = r#"{"format":3,"model":"m","parts":[{"hologram":{}}],"stop":"bored"}"#;
+    let json = r#"{"format":4,"model":"m","parts":[{"hologram":{}}],"stop":"bored"}"#;
     let sorted: serde_json::Value = serde_json::from_str(json).unwrap();
     let error = serde_json::from_value::<ModelResponse>(sorted).unwrap_err().to_string();
-    assert!(error.contains("message format 3"), "{error}");
+    assert!(error.contains("message format 4"), "{error}");
 }
 
 /// A history with parts of format 2, and its JSON.
@@ -98,6 +98,41 @@ fn the_stored_form_of_format_2_is_this_json_and_reads_back() {
     let (history, json) = thoughtful();
     assert_eq!(serde_json::to_string(&history).unwrap(), json);
     assert_eq!(serde_json::from_str::<History>(json).unwrap(), history);
+    let config = bincode::config::standard();
+    let bytes = bincode::serde::encode_to_vec(&history, config).unwrap();
+    let (back, _): (History, usize) = bincode::serde::decode_from_slice(&bytes, config).unwrap();
+    assert_eq!(back, history);
+}
+
+#[test]
+fn the_stored_form_of_format_3_is_this_json_and_reads_back() {
+    let phase = Opaque::new("openai_responses", Place::Text("phase".to_owned()), r#""commentary""#);
+    let said = ModelResponse::new(vec![ResponsePart::Text(Text::new("hm")), ResponsePart::Opaque(phase)]);
+    let call = CallRef::new("call_1", "look");
+    let history = History::from(vec![
+        Message::Request(RequestMessage::new(vec![
+            RequestPart::UserPrompt(UserPrompt::new("Look.")),
+            RequestPart::Attachment(Attachment::new(Media::new("image/png", *b"\x89PNG").named("a.png"))),
+            RequestPart::Attachment(Attachment::new(Media::url("image/png", "https://x"))),
+            RequestPart::Attachment(Attachment::of(call, Media::file("b.pdf"))),
+            RequestPart::Attachment(Attachment::new(Media::new("audio/wav", *b"abc").by_digest())),
+        ])),
+        Message::Response(said),
+    ]);
+    let digest = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
+    let json = concat!(
+        r#"{"format":3,"messages":[{"request":{"parts":[{"user_prompt":{"content":"Look."}},"#,
+        r#"{"attachment":{"call":null,"media":{"media_type":"image/png","name":"a.png","source":{"data":"iVBORw=="}}}},"#,
+        r#"{"attachment":{"call":null,"media":{"media_type":"image/png","name":null,"source":{"url":"https://x"}}}},"#,
+        r#"{"attachment":{"call":{"id":"call_1","tool":"look"},"media":{"media_type":"application/pdf","name":"b.pdf","source":{"file":"b.pdf"}}}},"#,
+        r#"{"attachment":{"call":null,"media":{"media_type":"audio/wav","name":null,"source":{"kept":{"blake3":"DIGEST","bytes":3}}}}}]}},"#,
+        r#"{"response":{"format":3,"parts":[{"text":{"content":"hm"}},"#,
+        r#"{"opaque":{"dialect":"openai_responses","place":{"text":"phase"},"json":"\"commentary\""}}],"#,
+        r#""model":null,"stop":null,"tokens":{"input":0,"output":0,"cached_input":0},"cost":null}}]}"#,
+    )
+    .replace("DIGEST", digest);
+    assert_eq!(serde_json::to_string(&history).unwrap(), json);
+    assert_eq!(serde_json::from_str::<History>(&json).unwrap(), history);
     let config = bincode::config::standard();
     let bytes = bincode::serde::encode_to_vec(&history, config).unwrap();
     let (back, _): (History, usize) = bincode::serde::decode_from_slice(&bytes, config).unwrap();

@@ -6,6 +6,7 @@
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::tagged::TagReader;
 use super::wire::{DIALECT, IN_FUNCTION};
 use crate::delta::Delta;
 use crate::http::{
@@ -29,6 +30,8 @@ pub(super) struct ReplyContent {
     /// How many messages precede the answer.
     so_far: usize,
     text: Pieces,
+    /// Set for a server that writes reasoning between tags of the text, which arrives in pieces.
+    tagged: Option<(TagReader, Pieces)>,
     pub(super) refusal: Pieces,
     /// Parts of the content that are not text.
     parts: Vec<Box<RawValue>>,
@@ -114,8 +117,9 @@ fn arguments(json: &RawValue) -> String {
 }
 
 impl ReplyContent {
-    pub(super) fn new(question: &Question<'_>) -> Self {
+    pub(super) fn new(question: &Question<'_>, tags: Option<(&'static str, &'static str)>) -> Self {
         Self {
+            tagged: tags.map(|tags| (TagReader::new(tags), Pieces::default())),
             tools: question.request.tools.iter().map(|tool| tool.name.clone()).collect(),
             so_far: question.request.messages.len(),
             text: Pieces::default(),
@@ -129,6 +133,7 @@ impl ReplyContent {
     /// Whether no part of an answer has arrived.
     pub(super) fn is_nothing(&self) -> bool {
         self.text.is_empty()
+            && !self.tagged.as_ref().is_some_and(|(reader, _)| reader.has_begun())
             && self.refusal.is_empty()
             && self.parts.is_empty()
             && self.fields.is_empty()
@@ -170,15 +175,37 @@ impl ReplyContent {
                 Some("refusal") => {
                     fields.get("refusal").map(|refusal| self.refusal.push(refusal));
                 }
-                Some(_) => self.parts.push(part),
+                Some(_) => self.add_part(part),
             }
         }
     }
 
-    fn add_text(&mut self, json: &RawValue, deltas: &mut Vec<Delta>) {
-        if let Some(piece) = self.text.push(json).filter(|piece| !piece.is_empty()) {
-            deltas.push(Delta::Text(piece.to_owned()));
+    /// A part that is not text. Thoughts in pieces become one thought.
+    fn add_part(&mut self, part: Box<RawValue>) {
+        if let Some(last) = self.parts.last_mut()
+            && let Some(both) = joined(last, &part)
+        {
+            *last = both;
+        } else {
+            self.parts.push(part);
         }
+    }
+
+    fn add_text(&mut self, json: &RawValue, deltas: &mut Vec<Delta>) {
+        let piece = match &mut self.tagged {
+            None => self.text.push(json).map(str::to_owned),
+            Some((reader, arrived)) => {
+                arrived.push(json).map(|piece| reader.take(piece)).inspect(|piece| self.text.push_text(piece))
+            }
+        };
+        deltas.extend(piece.filter(|piece| !piece.is_empty()).map(Delta::Text));
+    }
+
+    /// The message is complete. Returns the text that was held back, because it could have been a tag.
+    pub(super) fn end(&mut self) -> Option<Delta> {
+        let rest = self.tagged.as_mut()?.0.end();
+        self.text.push_text(&rest);
+        (!rest.is_empty()).then_some(Delta::Text(rest))
     }
 
     fn add_field(&mut self, name: &str, value: &RawValue) {
@@ -260,8 +287,16 @@ impl ReplyContent {
             let opaque = Opaque::new(DIALECT, Place::Message(name), json.get());
             parts.push(if thinks { ResponsePart::Reasoning(opaque) } else { ResponsePart::Opaque(opaque) });
         }
-        let of_content = |json: Box<RawValue>| ResponsePart::Opaque(Opaque::new(DIALECT, Place::Part, json.get()));
-        parts.extend(self.parts.into_iter().map(of_content));
+        if let Some(reasoning) = self.tagged.map(|(reader, _)| reader.into_reasoning()).filter(|text| !text.is_empty())
+        {
+            // No server takes it back: it is not a field of theirs.
+            let json = raw(&reasoning).map(|json| json.get().to_owned()).unwrap_or_default();
+            parts.push(ResponsePart::Reasoning(Opaque::new(TAGGED, Place::Part, json)));
+        }
+        parts.extend(self.parts.into_iter().map(|json| {
+            let opaque = Opaque::new(DIALECT, Place::Part, json.get());
+            if is_thought(&json) { ResponsePart::Reasoning(opaque) } else { ResponsePart::Opaque(opaque) }
+        }));
         let text = self.text.into_text();
         if !text.is_empty() {
             parts.push(ResponsePart::Text(Text::new(text)));
@@ -290,6 +325,34 @@ struct Piece<'a> {
     name: Option<String>,
     /// A string of JSON; some servers send the JSON itself.
     arguments: Option<&'a RawValue>,
+}
+
+/// The dialect of reasoning that stood between tags of a text.
+const TAGGED: &str = "tagged";
+
+/// Whether a part of the content is the model's reasoning.
+fn is_thought(part: &RawValue) -> bool {
+    let kind = Object::read(part).and_then(|fields| fields.text("type")).unwrap_or_default();
+    THOUGHTS.iter().any(|word| kind.contains(word))
+}
+
+/// Two pieces of one thought, as one: `{"type":"thinking","thinking":[{"type":"text","text":"…"}]}`. `None` for anything else.
+fn joined(one: &RawValue, other: &RawValue) -> Option<Box<RawValue>> {
+    let texts = |part: &RawValue| {
+        let fields = Object::read(part).filter(|fields| fields.text("type").as_deref() == Some("thinking"))?;
+        let list: Vec<Object> = serde_json::from_str(fields.get("thinking")?.get()).ok()?;
+        let of_text = |object: &Object| object.text("text").filter(|_| object.fields().count() == 2);
+        list.iter().map(of_text).collect::<Option<String>>()
+    };
+    let text = texts(one)? + &texts(other)?;
+    let (mut both, mut piece) = (Object::read(one)?, Object::default());
+    piece.put("type", &"text");
+    piece.put("text", &text);
+    both.put("thinking", &[piece]);
+    for (name, value) in Object::read(other)?.fields().filter(|(name, _)| *name != "thinking") {
+        both.put_raw(name, value.to_owned());
+    }
+    raw(&both)
 }
 
 /// In the names of fields with the model's reasoning.

@@ -6,6 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::reply::{Delivery, ReplyContent};
+use super::server::Traits;
 use crate::delta::Delta;
 use crate::error::{ModelError, ModelErrorKind};
 use crate::http::{
@@ -14,6 +15,7 @@ use crate::http::{
     json::Object,
 };
 use crate::message::ModelResponse;
+use crate::price::Cost;
 use crate::tokens::Tokens;
 
 /// The event after the last chunk; some servers omit it.
@@ -22,12 +24,13 @@ const DONE: &str = "[DONE]";
 /// Assembles a completion.
 pub(super) struct ChatReader<'a> {
     question: &'a Question<'a>,
+    traits: Traits,
     said: ReplyContent,
     draft: Draft,
 }
 
 /// Reads a whole completion.
-pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<ModelResponse, ModelError> {
+pub(super) fn response(json: &RawValue, question: &Question<'_>, traits: &Traits) -> Result<ModelResponse, ModelError> {
     let invalid = |what: &str| question.error(ModelErrorKind::InvalidResponse, what);
     let Some(completion) = Object::read(json) else {
         return Err(invalid("answered without a completion: it is not an object"));
@@ -44,16 +47,18 @@ pub(super) fn response(json: &RawValue, question: &Question<'_>) -> Result<Model
     let Some(message) = choice.object("message") else {
         return Err(invalid("answered with a choice that has no message"));
     };
-    let mut reader = ChatReader::new(question);
+    let mut reader = ChatReader::new(question, traits);
     reader.note(&completion);
     reader.note_end(&choice);
     reader.said.add(&message, Delivery::Whole);
+    reader.said.end();
     reader.finish()
 }
 
 impl<'a> ChatReader<'a> {
-    pub(super) fn new(question: &'a Question<'a>) -> Self {
-        Self { question, said: ReplyContent::new(question), draft: Draft::default() }
+    pub(super) fn new(question: &'a Question<'a>, traits: &Traits) -> Self {
+        let said = ReplyContent::new(question, traits.reasoning_tags);
+        Self { question, traits: *traits, said, draft: Draft::default() }
     }
 
     fn invalid(&self, what: &str) -> ModelError {
@@ -69,8 +74,14 @@ impl<'a> ChatReader<'a> {
         *tokens = Tokens {
             input: usage.count("prompt_tokens").unwrap_or(tokens.input),
             output: usage.count("completion_tokens").unwrap_or(tokens.output),
-            cached_input: details.count("cached_tokens").unwrap_or(tokens.cached_input),
+            cached_input: details
+                .count("cached_tokens")
+                .or_else(|| usage.count("prompt_cache_hit_tokens"))
+                .unwrap_or(tokens.cached_input),
         };
+        if self.traits.reports_cost {
+            self.draft.cost = usage.number("cost").map(Cost::of).or(self.draft.cost);
+        }
     }
 
     fn note_end(&mut self, choice: &Object) {
@@ -80,7 +91,7 @@ impl<'a> ChatReader<'a> {
     }
 
     fn finish(&mut self) -> Result<ModelResponse, ModelError> {
-        let said = std::mem::replace(&mut self.said, ReplyContent::new(self.question));
+        let said = std::mem::replace(&mut self.said, ReplyContent::new(self.question, None));
         let (parts, refusal) = said.into_parts();
         Draft { parts, refusal, ..std::mem::take(&mut self.draft) }.finish(self.question)
     }
@@ -125,8 +136,9 @@ impl Reader for ChatReader<'_> {
         if self.draft.reason.is_none() {
             return Err(self.question.error(ModelErrorKind::Interrupted, "ended its answer without saying why"));
         }
+        let text = self.said.end();
         let response = self.finish()?;
-        let deltas = response.tool_calls().cloned().map(Delta::ToolCall).collect();
+        let deltas = text.into_iter().chain(response.tool_calls().cloned().map(Delta::ToolCall)).collect();
         Ok(Read::Over(deltas, response))
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Turn, wrong::What};
 use crate::error::{AgentError, ToolError};
-use crate::message::{RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolReturn};
+use crate::message::{Attachment, RequestMessage, RequestPart, RetryPrompt, ToolCall, ToolReturn};
 use crate::siblings::Siblings;
 use crate::tool::{Arguments, Invocation, ToolOutput};
 use crate::usage::Usage;
@@ -99,6 +99,8 @@ fn outputs(
             Checked::Fits { call, .. } => match outcomes.next().flatten() {
                 Some(Ok(output)) => {
                     parts.push(RequestPart::ToolReturn(ToolReturn::new(call.call_ref(), output.content)));
+                    let attached = output.media.into_iter().map(|media| Attachment::of(call.call_ref(), media));
+                    parts.extend(attached.map(RequestPart::Attachment));
                     continue;
                 }
                 Some(Err(ToolError::Retry(message))) => (call, What::Tool(call.tool.clone()), message),

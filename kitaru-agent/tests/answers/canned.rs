@@ -53,7 +53,8 @@ pub(crate) fn sse(body: &str) -> Answer {
 
 pub(crate) struct Server {
     pub(crate) url: String,
-    seen: Arc<Mutex<Vec<String>>>,
+    /// The head and the body of each request.
+    seen: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Server {
@@ -66,17 +67,18 @@ impl Server {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let (mut line, mut length) = (String::new(), 0);
+                let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
                 while line.trim() != "" || line.is_empty() {
                     line.clear();
                     reader.read_line(&mut line).unwrap();
+                    head.push_str(&line);
                     if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                         length = said.trim().parse().unwrap();
                     }
                 }
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
-                noted.lock().unwrap().push(String::from_utf8(body).unwrap());
+                noted.lock().unwrap().push((head, String::from_utf8(body).unwrap()));
                 let Answer { status, headers, body, rest, is_held } = answer;
                 // A client that has seen enough may hang up before the whole answer is written.
                 let _ = write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}\r\n{body}");
@@ -95,6 +97,11 @@ impl Server {
 
     /// The bodies of the requests, in order.
     pub(crate) fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()
+    }
+
+    /// The heads of the requests, in order: the first line, and the headers.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.seen.lock().unwrap().iter().map(|(head, _)| head.clone()).collect()
     }
 }

@@ -34,7 +34,7 @@ async fn stream_with_a_stop_reason_and_a_clean_end_needs_no_end_mark() {
 
 #[tokio::test]
 async fn complete_last_event_needs_no_end_of_line() {
-    for way in [Way::OpenAiStreamed, Way::AnthropicStreamed] {
+    for way in [Way::OpenAiStreamed, Way::AnthropicStreamed, Way::ResponsesStreamed] {
         let whole = way.answer("all of it", &[], "stop");
         let body = whole.body.trim_end();
         assert_eq!(ask(way, sse(body)).await.unwrap().output(), "all of it", "{way:?}");
@@ -47,8 +47,8 @@ async fn complete_last_event_needs_no_end_of_line() {
 
 #[tokio::test]
 async fn whole_answer_to_a_streamed_request_counts_with_any_status_of_success() {
-    for way in [Way::OpenAiStreamed, Way::AnthropicStreamed] {
-        let whole = if way.is_openai() { Way::OpenAiWhole } else { Way::AnthropicWhole };
+    for way in [Way::OpenAiStreamed, Way::AnthropicStreamed, Way::ResponsesStreamed] {
+        let whole = way.whole();
         let server = Server::start(vec![
             whole.answer("let me see", &[("weather", "{}")], "tool_calls"),
             way.answer("done", &[], "stop"),
@@ -137,11 +137,7 @@ async fn retry_after_of_a_failed_server_is_obeyed() {
             || Answer { status, headers: "Retry-After: 3600\r\n".to_owned(), ..Answer::json("{}".to_owned()) };
         for way in WAYS {
             let server = Server::start(vec![refusal(), way.answer("hi", &[], "stop")]);
-            let model: Arc<dyn Model> = if way.is_openai() {
-                Arc::new(OpenAi::builder("k").base_url(&server.url).build().unwrap())
-            } else {
-                Arc::new(Anthropic::builder("k").base_url(&server.url).build().unwrap())
-            };
+            let model = way.model_with_retries(&server, 3);
             let error = request(way, &*model, &go()).await.unwrap_err();
             assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)), "{status} {way:?}: {error}");
             assert!(error.is_transient() && server.seen().len() == 1, "{status} {way:?}: {error}");

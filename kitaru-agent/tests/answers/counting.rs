@@ -130,6 +130,7 @@ async fn answer_counts_with_any_other_fields_next_to_it() {
                     ),
                 ),
                 ("\"message\":{}", format!("\"message\":{{\"usage\":{usage},\"model\":[]}}")),
+                ("\"status\":", format!("\"usage\":{usage},\"model\":7,\"new\":[{{}}],\"status\":")),
                 ("\"type\":\"message_delta\"", format!("\"usage\":{usage},\"type\":\"message_delta\"")),
             ];
             for (of, by) in &spoilt {

@@ -1,4 +1,4 @@
-//! Which provider answers count, in both dialects, streamed and whole, against a server of canned answers.
+//! Which provider answers count, in each dialect, streamed and whole, against a server of canned answers.
 #![cfg(all(feature = "openai", feature = "anthropic"))]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -8,6 +8,13 @@ mod coming;
 mod counting;
 mod failing;
 mod giving_back;
+mod items;
+mod media;
+mod reasoning;
+mod responses;
+mod round_trip;
+mod servers;
+mod settings;
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,9 +22,10 @@ use std::{
 };
 
 use kitaru_agent::{
-    Agent, AgentError, Anthropic, FunctionModel, FunctionTool, GiveBack, Message, Model, ModelError, ModelErrorKind,
-    ModelRequest, ModelResponse, ModelSettings, OnLength, Opaque, OpenAi, OutputMode, Place, RequestMessage,
-    ResponsePart, RunEvent, Stop, Tokens, ToolCall, ToolDefinition, ToolOutput,
+    Agent, AgentError, Anthropic, CallRef, ChatServer, Cost, Delta, Deltas, Effort, FunctionModel, FunctionTool,
+    GiveBack, Message, Model, ModelError, ModelErrorKind, ModelRequest, ModelResponse, ModelSettings, OnLength, Opaque,
+    OpenAi, OpenAiResponses, OutputMode, Place, RequestMessage, RequestPart, ResponsePart, RunEvent, Stop, Text,
+    Tokens, ToolCall, ToolChoice, ToolDefinition, ToolOutput, ToolReturn,
 };
 use serde_json::{Value, json};
 
@@ -30,24 +38,44 @@ enum Way {
     OpenAiStreamed,
     AnthropicWhole,
     AnthropicStreamed,
+    ResponsesWhole,
+    ResponsesStreamed,
 }
 
-const WAYS: [Way; 4] = [Way::OpenAiWhole, Way::OpenAiStreamed, Way::AnthropicWhole, Way::AnthropicStreamed];
+const WAYS: [Way; 6] = [
+    Way::OpenAiWhole,
+    Way::OpenAiStreamed,
+    Way::AnthropicWhole,
+    Way::AnthropicStreamed,
+    Way::ResponsesWhole,
+    Way::ResponsesStreamed,
+];
 
 impl Way {
-    fn is_openai(self) -> bool {
-        matches!(self, Way::OpenAiWhole | Way::OpenAiStreamed)
+    fn is_streamed(self) -> bool {
+        self != self.whole()
     }
 
-    fn is_streamed(self) -> bool {
-        matches!(self, Way::OpenAiStreamed | Way::AnthropicStreamed)
+    /// The same dialect, not streamed.
+    fn whole(self) -> Self {
+        match self {
+            Way::OpenAiWhole | Way::OpenAiStreamed => Way::OpenAiWhole,
+            Way::AnthropicWhole | Way::AnthropicStreamed => Way::AnthropicWhole,
+            Way::ResponsesWhole | Way::ResponsesStreamed => Way::ResponsesWhole,
+        }
     }
 
     fn model(self, server: &Server) -> Arc<dyn Model> {
-        if self.is_openai() {
-            Arc::new(OpenAi::builder("k").base_url(&server.url).retries(0).build().unwrap())
-        } else {
-            Arc::new(Anthropic::builder("k").base_url(&server.url).retries(0).build().unwrap())
+        self.model_with_retries(server, 0)
+    }
+
+    fn model_with_retries(self, server: &Server, retries: u32) -> Arc<dyn Model> {
+        match self.whole() {
+            Way::OpenAiWhole => Arc::new(OpenAi::builder("k").base_url(&server.url).retries(retries).build().unwrap()),
+            Way::AnthropicWhole => {
+                Arc::new(Anthropic::builder("k").base_url(&server.url).retries(retries).build().unwrap())
+            }
+            _ => Arc::new(OpenAiResponses::builder("k").base_url(&server.url).retries(retries).build().unwrap()),
         }
     }
 
@@ -91,6 +119,8 @@ impl Way {
                 list.extend(over(reason));
                 events(&list)
             }
+            Way::ResponsesWhole => json_of(&items::response(text, calls, reason)),
+            Way::ResponsesStreamed => items::streamed(&items::response(text, calls, reason)),
         }
     }
 }
