@@ -58,6 +58,7 @@ mod durable;
 mod durable_name;
 mod error;
 mod event;
+mod fallback;
 mod files;
 mod function_model;
 #[cfg(feature = "http")]
@@ -102,6 +103,7 @@ pub use durable::{Approval, Granularity, KitaruAgent, KitaruRun, RunError};
 pub use durable_name::MAX_AGENT_NAME_BYTES;
 pub use error::{AgentError, Cause, Limit, ModelError, ModelErrorKind, ToolError};
 pub use event::RunEvent;
+pub use fallback::FallbackModel;
 pub use function_model::FunctionModel;
 pub use instructions::Instructions;
 #[cfg(feature = "mcp")]
