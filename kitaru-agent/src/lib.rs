@@ -127,6 +127,6 @@ pub use steps::Steps;
 pub use stream::RunStream;
 pub use test_model::TestModel;
 pub use tokens::Tokens;
-pub use tool::{Arguments, Calling, FunctionTool, Invocation, Tool, ToolDefinition, ToolOptions, ToolOutput};
+pub use tool::{Arguments, Calling, FunctionTool, Invocation, Tool, ToolDefinition, ToolOptions, ToolOutput, ToolSet};
 pub use turn::Step;
 pub use usage::{Bill, Limits, Usage};

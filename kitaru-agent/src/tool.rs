@@ -4,6 +4,7 @@
 //! decorators wrap the tool: a decorator is a [`Tool`] too.
 
 mod options;
+mod set;
 
 use std::{any, future::Future, pin::Pin, sync::Arc};
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::Seria
 
 pub use options::ToolOptions;
 pub(crate) use options::{Effect, NeedsApproval, Recording};
+pub use set::ToolSet;
 
 use crate::context::RunContext;
 use crate::error::ToolError;
