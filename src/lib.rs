@@ -77,13 +77,14 @@ pub use kitaru_control::{log_layer, log_layer_at};
 pub use kitaru_core::__private;
 pub use kitaru_core::{
     Answer, AuditAction, AuditEntry, Backoff, Backup, BranchHandle, Call, CancelRequest, Cancellation, Checkup,
-    CheckupFinding, Clock, CloseRequest, Collected, ContinueAsNew, Cursor, Error, Execution, ExecutionRef,
-    ExecutionRequest, ExecutionSize, FailedTry, FindingKind, FlowCall, FlowFunction, FlowSize, GcRequest, Handle,
-    History, Kitaru, KitaruBuilder, ListRequest, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS, NotShown,
-    OpenWait, Page, Pause, Race, Racers, Record, RecordStatus, Recovery, Resolution, ResumeRequest, Reuse, ShownValue,
-    Signal, SignalRequest, Sleep, Status, Summary, TableSize, Timeout, Unreadable, Wait, Watch, WeakKitaru,
-    cancellation, current_execution, dynamic, idempotency_key, log, map, may_have_run, now, patched, publish, race,
-    random, signal, sleep, sleep_until, spawn, timeout, undo, uuid, wait,
+    CheckupFinding, Clock, CloseRequest, Collected, ContinueAsNew, Cursor, Diff, DiffState, Error, Execution,
+    ExecutionRef, ExecutionRequest, ExecutionSize, FailedTry, FindingKind, FlowCall, FlowFunction, FlowSize,
+    ForkEffect, ForkLink, ForkPlan, ForkRequest, GcRequest, Handle, History, Kitaru, KitaruBuilder, ListRequest,
+    MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS, NotShown, OpenWait, Page, Pause, Race, Racers, Record,
+    RecordDiff, RecordStatus, Recovery, Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest, Sleep,
+    Status, Summary, TableSize, Timeout, Unreadable, Wait, Watch, WeakKitaru, cancellation, current_execution, dynamic,
+    idempotency_key, is_fork, log, map, may_have_run, now, patched, publish, race, random, signal, sleep, sleep_until,
+    spawn, timeout, undo, uuid, wait,
 };
 #[cfg(feature = "agent")]
 pub use kitaru_macros::tool;

@@ -329,3 +329,24 @@ async fn approval_for_one_agent_does_not_approve_another_agents_call() {
     kitaru.answer(&target, &wait, &Approval::Approve).await.unwrap();
     assert_eq!(second.await.unwrap(), "paid");
 }
+
+#[tokio::test]
+async fn approval_of_a_tool_call_is_not_taken_over_for_other_arguments() {
+    let kitaru = Kitaru::builder().in_memory().open().await.unwrap();
+    let handle = payments("Fay".into(), [1, 2]).id("Fay").on(&kitaru).start().await.unwrap();
+    until_waiting(&kitaru, "Fay", 2).await;
+    for wait in ["pay_approval", "pay_approval_2"] {
+        kitaru.answer(("payments", "Fay"), wait, &Approval::Approve).await.unwrap();
+    }
+    assert_eq!(handle.await.unwrap(), "paid, paid");
+    // The model asks for another amount, and for one that a person has approved.
+    let fork = kitaru.fork(("payments", "Fay")).input(json!({ "to": "Fay", "amounts": [1, 300] })).id("fork");
+    fork.start().await.unwrap();
+    until_waiting(&kitaru, "fork", 1).await;
+    let fork = kitaru.execution(("payments", "fork")).await.unwrap().unwrap();
+    assert_eq!(fork.waits()[0].metadata()["arguments"]["euros"], 300);
+    assert!(!paid("Fay").contains(&"Fay: 300".to_owned()));
+    kitaru.answer(("payments", "fork"), "pay_approval_2", &Approval::Deny("too much".into())).await.unwrap();
+    let done = payments("Fay".into(), [1, 300]).id("fork").on(&kitaru).await.unwrap();
+    assert_eq!(done, "paid, the call was denied: too much");
+}

@@ -84,6 +84,21 @@ pub(crate) enum Command {
         #[arg(long, value_name = "RECORD")]
         after: Option<String>,
     },
+    /// Begin a new execution with records of another one
+    ///
+    /// The program that has the flow must be running. Without --from, the fork has all records before the last --set; without
+    /// either, all records, or none with --input.
+    Fork(Fork),
+    /// Compare two executions, record by record
+    Diff {
+        /// flow/id, or the beginning of an id
+        first: String,
+        /// flow/id, or the beginning of an id
+        second: String,
+        /// Show equal records too
+        #[arg(long)]
+        all: bool,
+    },
     /// Print the history of an execution, for a test
     Export {
         /// flow/id, or the beginning of an id
@@ -165,6 +180,45 @@ pub(crate) struct List {
     /// Print the list again every second
     #[arg(long, conflicts_with = "json")]
     pub(crate) watch: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Fork {
+    /// flow/id, or the beginning of an id
+    pub(crate) execution: String,
+    /// The first record that runs again
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["by_key", "strict"])]
+    pub(crate) from: Option<String>,
+    /// A value in the place of a recorded one: JSON, or a text; may be repeated
+    #[arg(long, value_name = "RECORD=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Another input: a JSON list of the flow's arguments, or an object with their names
+    #[arg(long, value_name = "JSON")]
+    pub(crate) input: Option<String>,
+    /// Let every record answer calls with equal arguments, and run only other calls
+    #[arg(long)]
+    pub(crate) by_key: bool,
+    /// As --by-key, and fail before a checkpoint runs that no record answers
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// The id of the fork; the original's with a number unless set
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// A tag of the fork; may be repeated
+    #[arg(long)]
+    pub(crate) tag: Vec<String>,
+    /// Ask people again, and wait for signals again
+    #[arg(long)]
+    pub(crate) forget_answers: bool,
+    /// Say what would run again, and begin nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let assigned = text.split_once('=').filter(|(record, _)| !record.is_empty());
+    let (record, value) = assigned.ok_or("write it as RECORD=VALUE")?;
+    Ok((record.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, clap::Args)]

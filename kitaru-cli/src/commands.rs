@@ -1,5 +1,6 @@
 //! What each command does. Owns the order of questions and what is printed; must not know how a text looks.
 
+mod fork;
 mod list;
 mod logs;
 mod mcp;
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::output::{now_ms, print, print_json};
 use crate::target::Store;
 use crate::text::{self, Cell};
+use crate::typed::value_of;
 
 pub(crate) use mcp::run as mcp;
 pub(crate) use serve::{Serving, run as serve};
@@ -41,6 +43,8 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
         Command::Resume { execution, forget, after } => {
             resume(store, &execution, &api::Resume { forget, after }, json).await
         }
+        Command::Fork(fork) => fork::fork(store, fork, json).await,
+        Command::Diff { first, second, all } => fork::diff(store, &first, &second, all, json).await,
         Command::Export { execution } => export(store, &execution).await,
         Command::Status => status(store, json).await,
         Command::Delete(delete) => upkeep::delete(store, &delete, json).await,
@@ -60,11 +64,6 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
 pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     clap_complete::generate(shell, &mut Args::command(), "kitaru", &mut std::io::stdout());
     Ok(())
-}
-
-/// JSON, or the text itself: `north` is what `"north"` is.
-fn value_of(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
 /// As [`value_of`], for a question: where a boolean is asked for, `yes` and `no` are one, and where a text is, `7` is a text.

@@ -9,6 +9,7 @@ mod failure;
 mod output;
 mod target;
 mod text;
+mod typed;
 
 use std::process::ExitCode;
 

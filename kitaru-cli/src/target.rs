@@ -80,6 +80,11 @@ impl Store {
 }
 
 impl Target {
+    /// `flow/id`, as a parameter names it.
+    pub(crate) fn reference(&self) -> String {
+        format!("{}/{}", self.flow.replace('%', "%25").replace('/', "%2F"), self.id)
+    }
+
     pub(crate) fn name(&self) -> String {
         text::name(&self.flow, &self.id)
     }

@@ -3,11 +3,16 @@
 //! Times are milliseconds since 1970, in fields that end in `_ms`; an absent time is `null`. A later release may add fields to
 //! what is sent. What is taken has no unknown fields.
 
+mod forks;
+mod reference;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod upkeep;
 
+pub use forks::{ArgumentDiff, Diff, DiffQuery, DiffSide, Fork, ForkEffect, ForkLink, Forked, RecordDiff};
+pub use reference::Reference;
 pub use upkeep::{
     Audit, AuditEntry, BackUp, Backup, Checkup, Collected, Delete, ExecutionSize, Finding, FlowSize, Found, Gc,
     StatusCount, TableSize,
@@ -121,16 +126,6 @@ pub struct Unreadable {
     pub error: String,
 }
 
-/// The name of an execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Reference {
-    /// Its flow.
-    pub flow: String,
-    /// Its id.
-    pub id: String,
-}
-
 /// A value, as far as it can be shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -196,6 +191,9 @@ pub struct Execution {
     pub metadata: Value,
     /// The execution whose flow began it.
     pub parent: Option<Reference>,
+    /// The execution that it was forked from.
+    #[serde(default)]
+    pub fork: Option<ForkLink>,
     /// The executions that its flow began.
     pub children: Vec<Reference>,
     /// The questions that are open.

@@ -208,6 +208,17 @@ impl Client {
         self.post_for(BACKUP.to_owned(), &api::BackUp { file: file.to_owned() }).await
     }
 
+    /// Begins a fork, or says what it would be.
+    pub async fn fork(&self, flow: &str, id: &str, fork: &api::Fork) -> Result<api::Forked, ClientError> {
+        let body = serde_json::to_vec(fork).map_err(|why| ClientError::Broken { why: why.to_string() })?;
+        self.ask(Method::POST, path(flow, id, "/fork"), body.into()).await
+    }
+
+    /// Compares an execution with another one.
+    pub async fn diff(&self, flow: &str, id: &str, query: &api::DiffQuery) -> Result<api::Diff, ClientError> {
+        self.get(format!("{}?{}", path(flow, id, "/diff"), query.write())).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
         self.ask(Method::GET, path, Bytes::new()).await
     }

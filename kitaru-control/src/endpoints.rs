@@ -1,6 +1,7 @@
 //! What the endpoints do. Owns how a request becomes a call of the library, and its result an answer; must not know paths or
 //! who may ask.
 
+mod forks;
 mod shown;
 mod upkeep;
 
@@ -64,7 +65,22 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
         Endpoint::Audit => json(&upkeep::audit(kitaru).await?),
         Endpoint::Checkup => json(&upkeep::check_up(kitaru).await?),
         Endpoint::Backup => json(&upkeep::back_up(kitaru, &read(&body)?).await?),
+        Endpoint::Fork => json(&fork(kitaru, &named(), &read(&body)?).await?),
+        Endpoint::Diff => json(&diff(kitaru, &named(), &api::DiffQuery::read(&query)?).await?),
     }
+}
+
+/// Begins a fork of an execution that is there.
+pub(crate) async fn fork(kitaru: &Kitaru, original: &ExecutionRef, fork: &api::Fork) -> Result<api::Forked, Problem> {
+    check(kitaru, original).await?;
+    forks::fork(kitaru, original, fork).await
+}
+
+/// Compares two executions, record by record.
+pub(crate) async fn diff(kitaru: &Kitaru, first: &ExecutionRef, query: &api::DiffQuery) -> Result<api::Diff, Problem> {
+    let second: ExecutionRef = query.with.parse()?;
+    let (first, second) = (find(kitaru, first, None).await?, find(kitaru, &second, None).await?);
+    Ok(forks::compared(&first, &second))
 }
 
 /// Something that changes an execution.

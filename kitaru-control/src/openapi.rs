@@ -111,6 +111,18 @@ fn described(endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Described {
             Some(shapes.subschema_for::<api::BackUp>().to_value()),
             shapes.subschema_for::<api::Backup>().to_value(),
         ),
+        Endpoint::Fork => (
+            "Begins a new execution with records of this one",
+            &[],
+            Some(shapes.subschema_for::<api::Fork>().to_value()),
+            shapes.subschema_for::<api::Forked>().to_value(),
+        ),
+        Endpoint::Diff => (
+            "Compares an execution with another one, record by record",
+            &[("with", "string", "The other execution, as flow/id.")],
+            None,
+            shapes.subschema_for::<api::Diff>().to_value(),
+        ),
     };
     Described { summary, query, takes, gives }
 }

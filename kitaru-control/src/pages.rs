@@ -2,7 +2,9 @@
 //! ask.
 
 mod assets;
+mod diff;
 mod execution;
+mod fork;
 mod form;
 mod layout;
 mod list;
@@ -55,7 +57,21 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked<'_>) -> Result<Answer, 
             let (execution, records) = endpoints::show_with_records(kitaru, &wanted, query).await?;
             Ok(Answer::Page(execution::page(&execution, &records, query, asked.actions)))
         }
+        (true, ["e", flow, id, "diff"]) => {
+            let wanted = ExecutionRef::new(decoded(flow)?, decoded(id)?);
+            let diff = endpoints::diff(kitaru, &wanted, &api::DiffQuery::read(asked.query)?).await?;
+            Ok(Answer::Page(diff::page(&diff)))
+        }
         (true, ["e", flow, id, "live"]) => Ok(Answer::Live(ExecutionRef::new(decoded(flow)?, decoded(id)?))),
+        (false, ["e", flow, id, "fork"]) if *asked.method == Method::POST => {
+            let wanted = ExecutionRef::new(decoded(flow)?, decoded(id)?);
+            let fork = fork::read(&fields(&asked.body)?)?;
+            let doing = kitaru.clone();
+            // Not by this task, as below.
+            let done = kitaru.apart(async move { endpoints::fork(&doing, &wanted, &fork).await });
+            let forked = done.await.unwrap_or_else(|| Err(Problem::closed()))?;
+            Ok(Answer::See(link(&forked.flow, &forked.id)))
+        }
         (false, ["e", flow, id, what]) if *asked.method == Method::POST => {
             let wanted = ExecutionRef::new(decoded(flow)?, decoded(id)?);
             let fields = fields(&asked.body)?;

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::api::{ListQuery, LogLevel, LogsQuery, RecordsQuery};
+use crate::api::{DiffQuery, ListQuery, LogLevel, LogsQuery, RecordsQuery};
 use crate::problem::Problem;
 
 /// What a segment of a path and a parameter may hold as it is.
@@ -158,6 +158,27 @@ impl LogsQuery {
     }
 }
 
+impl DiffQuery {
+    pub(crate) fn read(query: &str) -> Result<Self, Problem> {
+        let mut with = None;
+        for parameter in pairs(query) {
+            let (name, value) = parameter?;
+            match &*name {
+                "with" => with = Some(value),
+                _ => return Err(unknown(&name, "with")),
+            }
+        }
+        let with = with.ok_or_else(|| {
+            Problem::misuse("cannot compare the execution: the query names no other one; add with=flow/id")
+        })?;
+        Ok(DiffQuery { with })
+    }
+
+    pub(crate) fn write(&self) -> String {
+        format!("with={}", encode(&self.with))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +203,9 @@ mod tests {
         let logs = LogsQuery { after: Some(9), level: Some(LogLevel::Warn), limit: Some(1) };
         assert_eq!(LogsQuery::read(&logs.write()).unwrap(), logs);
         assert!(LogsQuery::read("level=loud").unwrap_err().body().detail.contains("it is not error, warn"));
+        let diff = DiffQuery { with: "shop%2Forder/a b".into() };
+        assert_eq!(DiffQuery::read(&diff.write()).unwrap(), diff);
+        assert!(DiffQuery::read("").unwrap_err().body().detail.contains("with=flow/id"));
     }
 
     #[test]

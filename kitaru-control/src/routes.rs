@@ -24,6 +24,8 @@ pub(crate) enum Endpoint {
     Audit,
     Checkup,
     Backup,
+    Fork,
+    Diff,
 }
 
 /// A path and its method. `{flow}` and `{id}` stand for one percent-encoded segment each.
@@ -57,6 +59,8 @@ pub(crate) static ROUTES: &[Route] = &[
     route(Method::GET, "/v1/audit", Endpoint::Audit),
     route(Method::GET, "/v1/checkup", Endpoint::Checkup),
     route(Method::POST, BACKUP, Endpoint::Backup),
+    route(Method::POST, "/v1/executions/{flow}/{id}/fork", Endpoint::Fork),
+    route(Method::GET, "/v1/executions/{flow}/{id}/diff", Endpoint::Diff),
 ];
 
 /// What a path leads to.

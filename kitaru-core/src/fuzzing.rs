@@ -18,8 +18,8 @@ use crate::client::FlowCall;
 use crate::dynamic::{checkpoint, flow};
 use crate::error::Error;
 use crate::journal::{
-    Arg, AuditLine, FailedTryFrame, Frame, Header, Heading, MailRow, Malformed, MemoRow, Note, Opening, ParentCall,
-    Payload, UnfinishedRow, WaitRow, aside_name,
+    Arg, AuditLine, FailedTryFrame, Frame, Header, Heading, Lineage, MailRow, Malformed, MemoRow, Note, Opening,
+    ParentCall, Payload, UnfinishedRow, WaitRow, aside_name,
 };
 use crate::testkit;
 use crate::value::{Codec, CodecWish, DecodeError, NotShown, decode, encode, show};
@@ -93,7 +93,8 @@ pub fn rows(bytes: &[u8]) {
         4 => row(bytes, WaitRow::read, WaitRow::write),
         5 => row(bytes, ParentCall::read, ParentCall::write),
         6 => row(bytes, Note::read, Note::write),
-        _ => row(bytes, AuditLine::read, AuditLine::write),
+        7 => row(bytes, AuditLine::read, AuditLine::write),
+        _ => row(bytes, Lineage::read, Lineage::write),
     }
     let _ = aside_name(bytes);
 }

@@ -50,8 +50,8 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, GcRequest, Handle, Kitaru, KitaruBuilder,
-    ListRequest, Recovery, ResumeRequest, SignalRequest, Watch, WeakKitaru, current_execution,
+    CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, ForkRequest, GcRequest, Handle, Kitaru,
+    KitaruBuilder, ListRequest, Recovery, ResumeRequest, SignalRequest, Watch, WeakKitaru, current_execution, is_fork,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};
@@ -67,8 +67,8 @@ pub use publish::{log, publish};
 pub use race::{Race, Racers, race};
 pub use request::{MAX_TAG_BYTES, MAX_TAGS};
 pub use view::{
-    AuditEntry, Cursor, Execution, ExecutionRef, FailedTry, History, NotShown, OpenWait, Page, Pause, Record,
-    RecordStatus, ShownValue, Summary, Unreadable,
+    AuditEntry, Cursor, Diff, DiffState, Execution, ExecutionRef, FailedTry, ForkEffect, ForkLink, ForkPlan, History,
+    NotShown, OpenWait, Page, Pause, Record, RecordDiff, RecordStatus, ShownValue, Summary, Unreadable,
 };
 
 /// What the macros expand onto. Not part of the public interface: it may change in any release.
@@ -80,8 +80,8 @@ pub mod __private {
     pub use crate::call::{Body, CheckpointMeta, Outcome, blocking, call, probe, refused};
     pub use crate::client::{Accompaniment, Companion, flow_call, refused_flow};
     pub use crate::engine::Pulse;
-    pub use crate::flow::{Input, begin, unrepeatable};
-    pub use crate::program::{Begun, FlowInput, FlowMeta, Registered};
+    pub use crate::flow::{Input, begin, read_input, unrepeatable};
+    pub use crate::program::{Begun, FlowInput, FlowMeta, GivenInput, ReadInput, Registered};
     pub use crate::value::ArgSink;
 
     use crate::call::bounds::{Argument, FlowArgument};

@@ -6,16 +6,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::error::{Error, Kind, cannot};
 use crate::id::{Actor, ExecutionId};
-use crate::journal::PREVIEW_BYTES;
-use crate::journal::{Header, ParentCall};
-use crate::ledger::{Stored, Tenure};
+use crate::journal::{ForkWay, Header, ParentCall};
+use crate::ledger::{ForkStart, Stored, Tenure};
 use crate::machine::{Ask, Reuse};
 use crate::program::OnDivergence;
 use crate::program::{self, FlowFuture, FlowMeta};
+
+pub(crate) use crate::program::RequestInput;
 use crate::shown::{is_no_part_of_a_name, short};
-use crate::value::{ArgPreview, ArgSink, Canon, Codec, EncodeError, Encoded, Key, Undecodable, clip};
+use crate::value::{Codec, Encoded, Key};
 
 /// The most bytes that a tag may have.
 pub const MAX_TAG_BYTES: usize = 128;
@@ -43,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) forget: Vec<Forget>,
     /// Who asks, if known.
     pub(crate) by: Option<Actor>,
+    /// What a new generation begins with that is a fork, or a part of one.
+    pub(crate) fork: Option<Box<ForkStart>>,
 }
 
 impl Request {
@@ -63,6 +68,7 @@ impl Request {
             behind: None,
             forget: Vec::new(),
             by: None,
+            fork: None,
         })
     }
 
@@ -102,8 +108,37 @@ impl Request {
 
     pub(crate) fn new(spec: FlowSpec, body: FlowBody, id: Option<String>, ask: Ask, input: RequestInput) -> Self {
         let (start_at_ms, deadline, parent, behind, forget) = (None, None, None, None, Vec::new());
-        let tags = BTreeSet::new();
-        Request { spec, body, id, ask, input, start_at_ms, deadline, tags, parent, behind, forget, by: None }
+        let (tags, fork) = (BTreeSet::new(), None);
+        Request { spec, body, id, ask, input, start_at_ms, deadline, tags, parent, behind, forget, by: None, fork }
+    }
+}
+
+/// A fork, as it is asked for.
+pub(crate) struct ForkOrder {
+    pub(crate) original: ExecutionId,
+    /// The id of the fork, unless it is one with a number.
+    pub(crate) id: Option<String>,
+    pub(crate) way: ForkWay,
+    /// The visible name of the first record that runs again.
+    pub(crate) from: Option<String>,
+    /// The values that are set, by the visible names of their records.
+    pub(crate) set: Vec<(String, Value)>,
+    pub(crate) input: Option<Value>,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) mail: MailWish,
+}
+
+/// Whether a fork has what was sent to the original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MailWish {
+    Keep,
+    Forget,
+}
+
+impl ForkOrder {
+    pub(crate) fn of(original: ExecutionId) -> Self {
+        let (id, way, from, set) = (None, ForkWay::Prefix, None, Vec::new());
+        ForkOrder { original, id, way, from, set, input: None, tags: BTreeSet::new(), mail: MailWish::Keep }
     }
 }
 
@@ -132,12 +167,6 @@ pub(crate) enum FlowBody {
     Own(Box<dyn FnOnce(usize) -> FlowFuture + Send>),
 }
 
-pub(crate) struct RequestInput {
-    pub(crate) digest: Key,
-    pub(crate) preview: String,
-    pub(crate) encoded: Encoded,
-}
-
 impl FlowSpec {
     pub(crate) fn of(meta: &FlowMeta) -> Self {
         FlowSpec {
@@ -150,52 +179,10 @@ impl FlowSpec {
     }
 }
 
-impl RequestInput {
-    pub(crate) fn new(
-        flow: &str,
-        encoded: Result<Encoded, EncodeError>,
-        describe: impl Fn(&mut ArgSink<'_>),
-    ) -> Result<Self, Error> {
-        let mut canon = Canon::default();
-        let mut sink = ArgSink::canonical(&mut canon);
-        describe(&mut sink);
-        sink.finish().map_err(|error| error.context(format!("cannot call flow `{}`", short(flow))))?;
-        let digest = canon.key(&[flow.as_bytes()]);
-        let mut preview = ArgPreview::new(PREVIEW_BYTES);
-        describe(&mut ArgSink::preview(&mut preview));
-        let encoded = encoded.map_err(|error| match error {
-            EncodeError::TooLarge { size, limit } => input_too_large(flow, size, limit),
-            EncodeError::Unreadable(Undecodable { of, at, why }) => {
-                let at = at.filter(|at| !at.is_empty()).map(|at| format!(" at `{at}`")).unwrap_or_default();
-                {
-                    let (flow, of) = (short(flow), clip(&of));
-                    cannot!(
-                        Kind::Unreadable,
-                        "record the input of flow `{flow}`",
-                        "`{of}` is read back differently{at}: {why}",
-                        "use another type or #[serde(with)]"
-                    )
-                }
-            }
-        })?;
-        Ok(RequestInput { digest, preview: preview.to_string(), encoded })
-    }
-}
-
-fn input_too_large(flow: &str, size: usize, limit: usize) -> Error {
-    let flow = short(flow);
-    cannot!(
-        Kind::TooLarge,
-        "record the input of flow `{flow}`",
-        "it has {size} bytes, the bound is {limit}",
-        "pass where it is, or raise max_outcome_bytes"
-    )
-}
-
 /// Refuses an input over the bound of the store.
 pub(crate) fn check_size(request: &Request, limit: usize) -> Result<(), Error> {
     match request.input.encoded.bytes.len() {
-        size if size > limit => Err(input_too_large(&request.spec.name, size, limit)),
+        size if size > limit => Err(RequestInput::too_large(&request.spec.name, size, limit)),
         _ => Ok(()),
     }
 }

@@ -197,7 +197,7 @@ async fn views_are_json() {
             "flow": "purchase", "id": "nothing-1", "generation": 1, "status": "failed", "attempts": 1, "tags": [],
             "version": "", "created_ms": 0, "updated_ms": 0, "input": "item=\"nothing\"", "input_value": { "json": ["nothing"] },
             "value": value, "error": "it has no price", "undo_skipped": false, "audit": [], "metadata": { "item": "nothing" },
-            "parent": null, "children": [], "waits": [], "pauses": [],
+            "parent": null, "fork": null, "children": [], "waits": [], "pauses": [],
             "records": [{
                 "name": "price", "checkpoint": "price", "status": "failed", "settled": false, "forgotten": false,
                 "from_memo": false, "sensitive": false, "number": 1, "attempt": 1, "tries": 1, "failed_tries": [],

@@ -6,6 +6,7 @@
 mod agents;
 mod crashes;
 mod divergence;
+mod forking;
 mod histories;
 mod kit;
 mod steering;

@@ -51,6 +51,20 @@ pub(super) fn outcome(record: &api::Record) -> String {
     }
 }
 
+/// From which execution one was forked, and how.
+fn forked(fork: &api::ForkLink) -> String {
+    let mut text = text::name(&fork.original.flow, &fork.original.id);
+    match (&fork.from, fork.by_key) {
+        (Some(from), _) => text.push_str(&format!(", from {}", text::plain(from))),
+        (None, true) => text.push_str(if fork.strict { ", by key, strict" } else { ", by key" }),
+        (None, false) => {}
+    }
+    if !fork.set.is_empty() {
+        text.push_str(&format!(", with another {}", text::plain(&fork.set.join(", "))));
+    }
+    text
+}
+
 fn written(execution: &api::Execution, records: &api::Records, (values, is_free): (bool, bool), now: u64) -> String {
     let mut text = String::new();
     let status = text::styled(text::colour(&execution.status), &execution.status);
@@ -73,6 +87,9 @@ fn written(execution: &api::Execution, records: &api::Records, (values, is_free)
     }
     if let Some(parent) = &execution.parent {
         facts.push(("parent", text::name(&parent.flow, &parent.id)));
+    }
+    if let Some(fork) = &execution.fork {
+        facts.push(("fork of", forked(fork)));
     }
     facts.extend(execution.children.iter().map(|child| ("child", text::name(&child.flow, &child.id))));
     if let Some(fields) = execution.metadata.as_object() {
@@ -135,6 +152,9 @@ fn written(execution: &api::Execution, records: &api::Records, (values, is_free)
         let mut outcome = outcome(record);
         if record.from_memo {
             outcome.push_str(" (from another execution)");
+        }
+        if record.attempt == 0 {
+            outcome.push_str(" (taken over)");
         }
         vec![
             Cell(record.number.to_string(), text::FAINT),

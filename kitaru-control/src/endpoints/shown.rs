@@ -11,11 +11,11 @@ fn ms(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn us(duration: Duration) -> u64 {
+pub(super) fn us(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn reference(execution: &ExecutionRef) -> api::Reference {
+pub(super) fn reference(execution: &ExecutionRef) -> api::Reference {
     api::Reference { flow: execution.flow().to_owned(), id: execution.id().to_owned() }
 }
 
@@ -72,6 +72,15 @@ pub(super) fn execution(execution: &Execution) -> api::Execution {
         audit: execution.audit().iter().map(audit).collect(),
         metadata: execution.metadata().clone(),
         parent: execution.parent().map(reference),
+        fork: execution.fork().map(|link| api::ForkLink {
+            original: reference(link.original()),
+            generation: link.generation(),
+            by_key: link.is_by_key(),
+            strict: link.is_strict(),
+            from: link.from().map(str::to_owned),
+            set: link.set().to_vec(),
+            taken_over: link.taken_over(),
+        }),
         children: execution.children().iter().map(reference).collect(),
         waits: execution.waits().iter().map(|open| wait(execution, open)).collect(),
         pauses: execution

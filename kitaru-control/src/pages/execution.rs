@@ -2,11 +2,13 @@
 
 use maud::{Markup, html};
 
+use super::fork;
 use super::layout::{News, Place, page as whole};
 use super::text::{badge, duration, link, time};
 use super::value::value;
 use super::waits;
 use crate::api::{self, Execution, Record, Records};
+use crate::query::encode;
 
 pub(super) fn page(execution: &Execution, records: &Records, query: api::RecordsQuery, actions: bool) -> Markup {
     let of = link(&execution.flow, &execution.id);
@@ -17,6 +19,7 @@ pub(super) fn page(execution: &Execution, records: &Records, query: api::Records
         @for (nth, wait) in execution.waits.iter().enumerate() { (waits::question(wait, actions, nth)) }
         section.card { (facts(execution, ends)) }
         @if actions { (steer(execution, &of, ends)) }
+        @if actions && execution.is_known { (fork::form(&of, records)) }
         h2 #records { "Records" }
         @if records.records.is_empty() { p.empty { "No records yet." } } @else { (table(records)) }
         @if let Some(after) = records.next_after {
@@ -47,6 +50,17 @@ fn facts(execution: &Execution, ends: bool) -> Markup {
             @if !execution.version.is_empty() { dt { "Version" } dd { (execution.version) } }
             @if !execution.tags.is_empty() { dt { "Tags" } dd { @for tag in &execution.tags { span.tag { (tag) } } } }
             @if let Some(parent) = &execution.parent { dt { "Parent" } dd { a href=(link(&parent.flow, &parent.id)) { (parent.flow) "/" (parent.id) } } }
+            @if let Some(fork) = &execution.fork {
+                dt { "Fork of" }
+                dd {
+                    a href=(link(&fork.original.flow, &fork.original.id)) { (fork.original.flow) "/" (fork.original.id) }
+                    @if let Some(from) = &fork.from { " from " code { (from) } }
+                    @if fork.by_key { " by key" }
+                    @if fork.strict { ", strict" }
+                    @if !fork.set.is_empty() { ", with another " code { (fork.set.join(", ")) } }
+                    " · " a href={ (link(&fork.original.flow, &fork.original.id)) "/diff?with=" (encode(&reference(execution))) } { "compare" }
+                }
+            }
             @if !execution.children.is_empty() {
                 dt { "Children" }
                 dd { @for child in &execution.children { a href=(link(&child.flow, &child.id)) { (child.flow) "/" (child.id) } " " } }
@@ -64,6 +78,11 @@ fn facts(execution: &Execution, ends: bool) -> Markup {
             }
         }
     }
+}
+
+/// The execution, as a parameter names it.
+fn reference(execution: &Execution) -> String {
+    format!("{}/{}", execution.flow.replace('%', "%25").replace('/', "%2F"), execution.id)
 }
 
 /// What can be done with it.
@@ -95,6 +114,7 @@ fn table(records: &Records) -> Markup {
                         td.name {
                             (record.name)
                             @if record.attempt > 1 { " " span.faint { "attempt " (record.attempt) } }
+                            @if record.attempt == 0 { " " span.faint { "taken over" } }
                             @if record.from_memo { " " span.faint { "from another execution" } }
                             @if record.forgotten { " " span.faint { "forgotten" } }
                         }

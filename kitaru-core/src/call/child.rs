@@ -14,7 +14,7 @@ use crate::context::{Child, Coming, Context, Executions};
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
 use crate::journal::{Class, Opening, OwnedPayload, Packed, ParentCall, Payload};
-use crate::ledger::Change;
+use crate::ledger::{Change, ForkStart};
 use crate::machine::{Ask, Due, Exit, SlotId};
 use crate::race::race;
 use crate::request::{Request, RequestInput};
@@ -47,8 +47,16 @@ impl Claimed {
         let ChildOptions { context, mut request, wish, detached } = asked;
         let mut call = self.0;
         let Some(identity) = call.identity() else { return Err(elsewhere(&request.spec.name)) };
-        // A digest of the parent, its generation and the call. Two parents never share a child unless they set its id.
-        let id = request.id.take().unwrap_or_else(|| identity.hex());
+        let taken_over = call.begun_by_original();
+        let is_taken_over = taken_over.is_some();
+        if is_taken_over {
+            // It is the original's: its failure is not tried again here.
+            request.ask = Ask::Outcome;
+        }
+        // A digest of the parent, its generation and the call. Two parents never share a child unless they set its id, or one is a
+        // fork of the other.
+        let own = || taken_over.map_or_else(|| identity.hex(), |child| child.id.to_string());
+        let id = request.id.take().unwrap_or_else(own);
         let execution = ExecutionId::new(&request.spec.name, &id)?;
         request.id = Some(id);
         request.spec.ambiguous = false;
@@ -59,11 +67,12 @@ impl Claimed {
             call: identity,
         });
         request.behind = Some(context.tenure.clone());
+        request.fork = context.attempt.fork.is_some().then(|| Box::new(ForkStart::of_child()));
         let child = call.body_mut();
         child.wish = wish;
         child.execution = Some(execution.clone());
         child.request = Some(request);
-        Ok(ChildCall { call, context, execution, identity, detached })
+        Ok(ChildCall { call, context, execution, identity, detached, is_taken_over })
     }
 }
 
@@ -92,6 +101,8 @@ pub(crate) struct ChildCall {
     pub(crate) execution: ExecutionId,
     identity: Key,
     detached: bool,
+    /// The original of this fork began it.
+    is_taken_over: bool,
 }
 
 impl ChildCall {
@@ -106,7 +117,7 @@ impl ChildCall {
 
     /// Whether the parent did not fail, crash or get resumed by a caller since the call was first made.
     pub(crate) fn is_of_this_run(&self) -> bool {
-        self.call.is_of_this_run() && !self.context.attempt.after_crash
+        self.is_taken_over || (self.call.is_of_this_run() && !self.context.attempt.after_crash)
     }
 
     /// Ends the attempt for this reason.

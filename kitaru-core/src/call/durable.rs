@@ -4,6 +4,7 @@
 mod asking;
 mod directed;
 mod diverging;
+mod forked;
 mod landing;
 mod pausing;
 mod stage;
@@ -265,6 +266,10 @@ impl<B: Body> Durable<B> {
             return;
         }
         self.stage = CallStage::Entered(slot);
+        if let Some(exit) = self.lacks_a_record(spec) {
+            self.leave_quietly(exit);
+            return;
+        }
         if let RecordState::Interrupted(_) = self.claim.standing {
             self.observe(|| Observation::Interrupted { checkpoint: spec.name() });
             if spec.meta().on_interrupt == OnInterrupt::Ask {
@@ -321,7 +326,7 @@ impl<B: Body> Durable<B> {
             self.stage = CallStage::Running(running, tries);
             return;
         }
-        if let Some(memo) = spec.meta().memo.filter(|_| !self.context.attempt.fresh) {
+        if let Some(memo) = spec.meta().memo.filter(|_| self.context.attempt.reads_memos()) {
             let recall = recall(&self.context, spec, &self.claim, memo.max_age);
             self.stage = CallStage::Recalling(running, recall);
             return;
@@ -441,7 +446,9 @@ impl<B: Body> Durable<B> {
             }
             Err(Unpack::CannotHold(error)) => self.leave(Exit::Fail(error)),
             Err(Unpack::Unreadable(why)) => {
-                let error = unreadable(&self.claim.name(spec.shown()), &self.context, &why);
+                let name = self.claim.name(spec.shown());
+                let of_set_value = self.unfit(spec, &name, at, &why);
+                let error = of_set_value.unwrap_or_else(|| unreadable(&name, &self.context, &why));
                 self.leave(Exit::Stuck { error, shape })
             }
         }

@@ -17,6 +17,7 @@ use crate::call::resolution::Happened;
 use crate::call::tries::Tries;
 use crate::context::{Ambient, BodyScope};
 use crate::error::{Error, Kind, cannot};
+use crate::id::ExecutionId;
 use crate::machine::Backoff;
 use crate::shown::short;
 use crate::value::Key;
@@ -169,6 +170,14 @@ impl<B: Body> Call<B> {
     pub(crate) fn identity(&self) -> Option<Key> {
         match &self.place {
             CallPlace::Flow(durable) => Some(durable.identity()),
+            CallPlace::Plain { .. } | CallPlace::Nowhere(_) | CallPlace::Done => None,
+        }
+    }
+
+    /// The execution that the original of a fork began with this call.
+    pub(crate) fn begun_by_original(&self) -> Option<ExecutionId> {
+        match &self.place {
+            CallPlace::Flow(durable) => durable.begun_by_original(),
             CallPlace::Plain { .. } | CallPlace::Nowhere(_) | CallPlace::Done => None,
         }
     }

@@ -23,7 +23,7 @@ use crate::clock;
 use crate::context::{Ambient, Context};
 use crate::error::{Error, Kind, cannot};
 use crate::journal::Packed;
-use crate::journal::{About, Asks, Opening, Payload};
+use crate::journal::{About, Asks, Opening, Payload, asked_text};
 use crate::ledger::{Change, Question};
 use crate::machine::Due;
 use crate::shown::short;
@@ -184,9 +184,16 @@ impl<T: JsonSchema> WaitOptions<T> {
         Question {
             text: self.question.clone(),
             schema: serde_json::to_string(&schemars::schema_for!(T)).unwrap_or_default(),
-            metadata: serde_json::to_string(&self.metadata).unwrap_or_default(),
+            metadata: self.metadata(),
             due_ms: self.due_ms,
         }
+    }
+}
+
+impl<T> WaitOptions<T> {
+    /// A JSON object.
+    fn metadata(&self) -> String {
+        serde_json::to_string(&self.metadata).unwrap_or_default()
     }
 }
 
@@ -288,7 +295,9 @@ impl<T: Answer> body::WaitBody for WaitOptions<T> {
         let clock = &site.context.runtime.clock;
         let deadline = (self.due_ms > 0).then(|| clock.until(self.due_ms));
         crate::log::asks(&site.context.attempt, site.name, &self.question);
-        site.context.mailbox.listen(site.identity, Some(site.name));
+        let mailbox = &site.context.mailbox;
+        mailbox.asks(site.identity, || asked_text(&self.question, &self.metadata()));
+        mailbox.listen(site.identity, Some(site.name));
         let (context, name) = (site.context.clone(), site.name.to_owned());
         self.open = Some(Open { context, name, wait: site.identity, deadline });
         if self.due_ms > 0 { Due::At(self.due_ms) } else { Due::Never }

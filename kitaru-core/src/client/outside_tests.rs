@@ -201,7 +201,11 @@ async fn numbers_that_no_store_reaches_are_refused_without_a_panic() {
     let kitaru = store.open().await;
     let handle = waits().id("job").on(&kitaru).start().await.unwrap();
     let key = aside_key(JournalId(1), Aside::Signal, &FAR.to_be_bytes());
-    store.put(Table::Aside, key, MailRow { sent_ms: FAR, name: "other".into(), json: "1".into(), wait: None }.write());
+    store.put(
+        Table::Aside,
+        key,
+        MailRow { sent_ms: FAR, name: "other".into(), json: "1".into(), wait: None, question: None }.write(),
+    );
     let error = kitaru.signal(&handle, "go", &1).await.unwrap_err();
     assert!(error.is_too_large(), "{error:#}");
     kitaru.close().grace(Duration::ZERO).await.unwrap();

@@ -1,5 +1,6 @@
 //! Which generation an attempt runs, and how. Must not know how it proceeds.
 
+use crate::context::ForkOrigin;
 use crate::id::ExecutionId;
 use crate::program::OnDivergence;
 
@@ -19,11 +20,20 @@ pub(crate) struct Attempt {
     pub(crate) created_ms: u64,
     /// Whether `.fresh()` began this generation. Then no memo is read.
     pub(crate) fresh: bool,
+    /// The fork that the generation is, or is a part of.
+    pub(crate) fork: Option<ForkOrigin>,
     /// The rule for a call that contradicts a record, if its checkpoint has none.
     pub(crate) on_divergence: Option<OnDivergence>,
     pub(crate) parking: Parking,
     /// Its deadline.
     pub(crate) deadline_ms: Option<u64>,
+}
+
+impl Attempt {
+    /// Whether an outcome of another execution may answer a call. What a fork does not take over runs again.
+    pub(crate) fn reads_memos(&self) -> bool {
+        !self.fresh && self.fork.is_none()
+    }
 }
 
 /// Whether the flow may be parked.

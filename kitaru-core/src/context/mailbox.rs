@@ -22,6 +22,8 @@ pub(crate) enum Message {
     Answer {
         wait: Addressee,
         json: String,
+        /// If a fork took it over, the digest of the only question that it answers.
+        question: Option<Key>,
         verdict: Option<FitReport>,
     },
     /// An execution for which this one may wait has ended.
@@ -32,7 +34,7 @@ impl From<Sent> for Message {
     fn from(sent: Sent) -> Self {
         match sent {
             Sent::Signal { number, name, json } => Message::Signal { number, name, json },
-            Sent::Answer { wait, json } => Message::Answer { wait, json, verdict: None },
+            Sent::Answer { wait, json, question } => Message::Answer { wait, json, question, verdict: None },
         }
     }
 }
@@ -92,6 +94,8 @@ struct HeldSignal {
 
 struct HeldAnswer {
     json: String,
+    /// The digest of the only question that it answers, if it is for one alone.
+    question: Option<Key>,
     verdict: Option<FitReport>,
 }
 
@@ -199,6 +203,16 @@ impl Mailbox {
 
     // ---- answers ----
 
+    /// A wait is about to ask this. An answer that a fork took over is dropped if it was given to another question.
+    pub(crate) fn asks(&self, wait: Key, question: impl FnOnce() -> Key) {
+        let answers = &mut lock(&self.0).answers;
+        if let Some(given_to) = answers.get(&wait).and_then(|answer| answer.question)
+            && given_to != question()
+        {
+            answers.remove(&wait);
+        }
+    }
+
     /// The answer to a wait. If there is none, the waker is kept.
     pub(crate) fn answer(&self, wait: Key, waker: &Waker) -> Option<String> {
         let mut state = lock(&self.0);
@@ -259,19 +273,23 @@ impl State {
             }
             // A call that waits for it in memory has already received it.
             Message::OtherEnded => None,
-            Message::Answer { wait, json, verdict } => {
+            Message::Answer { wait, json, question, verdict } => {
                 let wait = match wait {
                     Addressee::Named(name) => match self.opened.get(&name) {
                         // The wait opened while the answer was on its way.
                         Some(wait) => *wait,
                         None => {
-                            self.early.entry(name).or_insert(HeldAnswer { json, verdict });
+                            self.early.entry(name).or_insert(HeldAnswer { json, question, verdict });
                             return None;
                         }
                     },
                     Addressee::Wait(wait) => wait,
                 };
-                let known = self.answers.entry(wait).or_insert(HeldAnswer { json, verdict: None });
+                if question.is_none() && self.answers.get(&wait).is_some_and(|known| known.question.is_some()) {
+                    // A person has answered what is asked now.
+                    self.answers.remove(&wait);
+                }
+                let known = self.answers.entry(wait).or_insert(HeldAnswer { json, question, verdict: None });
                 known.verdict = verdict.or(known.verdict.take());
                 Some(Topic::Answer(wait))
             }

@@ -65,7 +65,7 @@ fn signal_that_arrives_twice_counts_once_and_a_closed_mailbox_takes_none() {
 }
 
 fn answer(wait: Addressee, json: &str) -> Message {
-    Message::Answer { wait, json: json.into(), verdict: None }
+    Message::Answer { wait, json: json.into(), question: None, verdict: None }
 }
 
 const FIRST: Key = Key([1; 16]);

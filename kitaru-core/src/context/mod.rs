@@ -10,6 +10,7 @@ mod branch;
 mod course;
 mod driven;
 mod executions;
+mod forked;
 mod mailbox;
 mod notes;
 mod sending;
@@ -49,6 +50,7 @@ pub(crate) use attempt::{Attempt, Parking};
 pub(crate) use branch::Branch;
 pub(crate) use driven::Advance;
 pub(crate) use executions::{Child, Coming, Executions};
+pub(crate) use forked::ForkOrigin;
 pub(crate) use mailbox::{Mailbox, Message};
 #[cfg(test)]
 pub(crate) use notes::MOST_NAMES;
@@ -244,7 +246,9 @@ impl Context {
             *drawn += 1;
             *drawn
         };
-        *blake3::keyed_hash(&self.attempt.seed, &nth.to_le_bytes()).as_bytes()
+        let reached = self.attempt.fork.as_ref().map(|fork| (fork, self.replay().reached()));
+        let seed = reached.and_then(|(fork, reached)| fork.seed(reached)).unwrap_or(&self.attempt.seed);
+        *blake3::keyed_hash(seed, &nth.to_le_bytes()).as_bytes()
     }
 
     pub(crate) fn add_branch(&self, branch: Branch) {

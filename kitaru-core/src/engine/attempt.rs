@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use crate::clock::micros;
 use crate::context::Ambient;
-use crate::context::{Admission, Attempt, Context, Executions, Ground, Notes, Parking};
+use crate::context::{Admission, Attempt, Context, Executions, ForkOrigin, Ground, Message, Notes, Parking};
 use crate::director::Turn;
 use crate::driver::{Driven, Driver};
 use crate::engine::active::{Ended, interrupted};
@@ -25,7 +25,7 @@ use crate::id::{ExecutionId, Seq};
 use crate::journal::{
     AuditAction, AuditLine, Class, EndFrame, Forgotten, Frame, Header, OwnedPayload, Packed, Status, Tally,
 };
-use crate::ledger::{Change, ClaimedGeneration, FirstAttempt, Listing, Stored, blocking};
+use crate::ledger::{Change, ClaimedGeneration, FirstAttempt, ForkStart, Listing, Stored, blocking};
 use crate::log;
 use crate::machine::{Ask, Due, Exit, Replay};
 use crate::program::{FlowFuture, FlowInput};
@@ -83,7 +83,7 @@ pub(super) async fn count(task: &Task, request: Request, mut claimed: ClaimedGen
 /// Drives an attempt to its end.
 pub(super) async fn drive(
     mut entered: Entered<'_>,
-    request: Request,
+    mut request: Request,
     work: AttemptPlan,
     admission: Admission,
 ) -> Ended {
@@ -93,7 +93,8 @@ pub(super) async fn drive(
     let audit = resumed_by(&request, task.engine.runtime.clock.now_ms());
     let (context, input) = match work {
         AttemptPlan::New { generation, cancelled, fresh } => {
-            let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), admission);
+            let fork = fork_start(task, &mut request, generation);
+            let (context, input, landed) = begin(task, &request, (generation, cancelled, fresh), fork, admission);
             entered.trace = Trace::Journal(context.tenure.clone());
             task.begins(&context);
             // The execution is in the store, or does not exist. Its callers have learned that.
@@ -134,6 +135,13 @@ pub(super) async fn drive(
     finish(entered, &context, driven, begun).instrument(span).await
 }
 
+/// What a generation begins with that is a fork.
+fn fork_start(task: &Task, request: &mut Request, generation: u32) -> Option<Box<ForkStart>> {
+    let mut fork = request.fork.take()?;
+    fork.address(&task.execution, generation);
+    Some(fork)
+}
+
 /// A flow's input, from the request or from the store.
 struct RecordedInput {
     codec: Codec,
@@ -153,26 +161,32 @@ fn begin(
     task: &Task,
     request: &Request,
     (generation, cancelled, fresh): (u32, Option<Box<(ClaimedGeneration, Seq)>>, bool),
+    fork: Option<Box<ForkStart>>,
     admission: Admission,
 ) -> (Arc<Context>, RecordedInput, impl Future<Output = Result<(), Error>> + Send + use<>) {
     let runtime = &task.engine.runtime;
-    let head = Head::new(task, request, generation);
+    let journal = fork.as_ref().map_or_else(Arc::default, |fork| fork.journal.clone());
+    let head = Head::new(task, request, generation, &journal);
     let tenure = head.tenure.clone();
-    let attempt = Attempt { fresh, deadline_ms: head.deadline_ms, ..attempt(task, request, 1, &head.header) };
-    let replay = Replay::new(Arc::default()).expect("an empty journal has no record that could be malformed");
+    let origin = fork.as_ref().map(|fork| ForkOrigin::new(fork.row.clone(), &journal));
+    let attempt =
+        Attempt { fresh, deadline_ms: head.deadline_ms, fork: origin, ..attempt(task, request, 1, &head.header) };
+    let replay = Replay::new(journal.clone()).expect("what a fork takes over was read, and others begin with nothing");
+    let mail = fork.iter().flat_map(|fork| &fork.mail).map(|mail| Message::from(mail.sent.clone())).collect();
     let ground = Ground {
         tenure: tenure.clone(),
-        journal: Arc::default(),
+        journal,
         replay,
         listing: Listing::Current,
         tally: Tally::default(),
         admission,
-        mail: Vec::new(),
+        mail,
         notes: Notes::default(),
     };
     let context = Context::new(attempt, executions(task), runtime.clone(), ground);
     let header = head.header.clone();
-    let generation = head.begins(task, request, FirstAttempt::Together, cancelled);
+    let fork = fork.map(|fork| *fork);
+    let generation = head.begins(task, request, FirstAttempt::Together, (cancelled, fork));
     let (send, landed) = oneshot::channel();
     let (begun, active) = (context.clone(), task.active.clone());
     runtime.ledger.begin_then(&tenure, request.behind.clone(), generation, move |landed| {
@@ -189,7 +203,7 @@ fn begin(
 }
 
 /// Records a new generation that begins by itself at a later time.
-pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, start_ms: u64) -> Ended {
+pub(crate) async fn queue(task: &Task, mut request: Request, work: AttemptPlan, start_ms: u64) -> Ended {
     if task.engine.runtime.clock.is_paused_here() {
         let error = Error::time_is_paused(format_args!("execution {}, which starts later", task.execution));
         task.active.record(Err(error.clone()));
@@ -197,9 +211,11 @@ pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, star
     }
     let (journal, recorded) = match work {
         AttemptPlan::New { generation, cancelled, .. } => {
-            let head = Head::new(task, &request, generation);
+            let fork = fork_start(task, &mut request, generation).map(|fork| *fork);
+            let begun = fork.as_ref().map_or_else(Arc::default, |fork| fork.journal.clone());
+            let head = Head::new(task, &request, generation, &begun);
             let tenure = head.tenure.clone();
-            let generation = head.begins(task, &request, FirstAttempt::At(start_ms), cancelled);
+            let generation = head.begins(task, &request, FirstAttempt::At(start_ms), (cancelled, fork));
             (tenure.journal(), task.engine.runtime.ledger.begin(&tenure, request.behind, generation).await)
         }
         // The generation is recorded and begins at that time.
@@ -214,7 +230,7 @@ pub(crate) async fn queue(task: &Task, request: Request, work: AttemptPlan, star
 
 /// A further attempt on the same journal.
 fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) -> (Arc<Context>, RecordedInput) {
-    let Resume { claimed, journal, mut replay, mail, notes, mut deadline_ms, .. } = work;
+    let Resume { claimed, journal, mut replay, mail, notes, mut deadline_ms, fork, .. } = work;
     let ClaimedGeneration { stored: Stored { header, state, .. }, tenure, .. } = claimed;
     let clock = &task.engine.runtime.clock;
     let is_queued = state.status == Status::Queued;
@@ -234,6 +250,7 @@ fn resume(task: &Task, request: &Request, work: Resume, admission: Admission) ->
         after_cut: cut_off > 0,
         after_crash: state.status == Status::Interrupted && number > 1,
         after_park: state.status == Status::Waiting,
+        fork: fork.map(|row| ForkOrigin::new(row, &journal)),
         ..attempt(task, request, number, &header)
     };
     // A person resumed this execution, and so approved its state.
@@ -290,6 +307,7 @@ fn attempt(task: &Task, request: &Request, number: u32, header: &Header) -> Atte
         seed: header.seed,
         created_ms: header.created_ms,
         fresh: false,
+        fork: None,
         deadline_ms: None,
         on_divergence: request.spec.on_divergence,
         parking: match request.body {
@@ -330,7 +348,7 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
     .await
 }
 
-fn flow_future(
+pub(super) fn flow_future(
     context: &Arc<Context>,
     body: FlowBody,
     (codec, shape, bytes): (Codec, u64, &[u8]),

@@ -112,6 +112,8 @@ fn next_generation(
         waiters: Vec::new(),
         shape: shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text))),
         over: None,
+        // It is carried over.
+        fork: None,
     };
     (next, context.ended(Status::ContinuedAsNew, frame))
 }

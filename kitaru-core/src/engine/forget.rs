@@ -1,8 +1,9 @@
 //! Which records a resumed execution forgets. Must not know how an attempt is driven.
 
+use crate::engine::naming::{Misnomer, named};
 use crate::error::{Error, Kind, cannot};
 use crate::id::ExecutionId;
-use crate::journal::{Forgotten, Status, shown_checkpoint};
+use crate::journal::{Forgotten, Status};
 use crate::machine::{Journal, RecordIx};
 use crate::request::Forget;
 use crate::shown::short;
@@ -52,40 +53,9 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
     let mut found = Vec::with_capacity(forget.len());
     for wanted in forget {
         let (Forget::Error(name) | Forget::After(name)) = wanted;
-        let named = |at: &RecordIx| journal.call(*at).filter(|call| call.name() == *name);
         // The latest record stands for the call.
-        let Some(at) = journal.indices().rev().find(|at| named(at).is_some()) else {
-            let (name, names) = (short(name), names(journal));
-            return Err(match &*names {
-                "" => cannot!(
-                    Kind::Misuse,
-                    "resume execution {execution}",
-                    "it has no record `{name}`, and no other",
-                    "resume it without .forget(…) and .after(…)"
-                ),
-                names => cannot!(
-                    Kind::Misuse,
-                    "resume execution {execution}",
-                    "it has no record `{name}`",
-                    "its records are {names}"
-                ),
-            });
-        };
-        let last = named(&at).map(|call| (call.key, call.occurrence));
-        let mut calls = journal.indices().filter_map(|at| Some((at, named(&at)?)));
-        if let Some((other, call)) = calls.find(|(_, call)| Some((call.key, call.occurrence)) != last) {
-            let (first, second) = (journal.seq(other).0, journal.seq(at).0);
-            let of_second =
-                journal.call(at).map_or_else(String::new, |call| shown_checkpoint(call.checkpoint).to_owned());
-            let (name, of_first, of_second) =
-                (short(name), short(shown_checkpoint(call.checkpoint)), short(&of_second));
-            return Err(cannot!(
-                Kind::Misuse,
-                "resume execution {execution}",
-                "records {first} of `{of_first}` and {second} of `{of_second}` share the name `{name}`",
-                "name an earlier one with .after(…)"
-            ));
-        }
+        let found_at = named(journal, journal.behind(journal.next()), name);
+        let at = found_at.map_err(|misnomer| misnamed(execution, name, misnomer))?;
         found.push(match wanted {
             Forget::After(_) => Forgotten::After(journal.seq(at)),
             Forget::Error(_) if journal.outcome(at).is_some_and(|outcome| outcome.payload.is_error()) => {
@@ -105,14 +75,29 @@ pub(crate) fn find(journal: &Journal, forget: &[Forget], execution: &ExecutionId
     Ok(found)
 }
 
-/// The last of the names.
-fn names(journal: &Journal) -> String {
-    const MOST: usize = 5;
-    let names = journal.indices().rev().filter_map(|at| journal.outcome(at)).map(|outcome| outcome.call.name());
-    let mut names: Vec<String> = names.take(MOST + 1).map(|name| format!("`{}`", short(&name))).collect();
-    if names.len() > MOST {
-        names[MOST] = "…".to_owned();
+fn misnamed(execution: &ExecutionId, name: &str, misnomer: Misnomer) -> Error {
+    let name = short(name);
+    match misnomer {
+        Misnomer::Empty => cannot!(
+            Kind::Misuse,
+            "resume execution {execution}",
+            "it has no record `{name}`, and no other",
+            "resume it without .forget(…) and .after(…)"
+        ),
+        Misnomer::Unknown { names } => cannot!(
+            Kind::Misuse,
+            "resume execution {execution}",
+            "it has no record `{name}`",
+            "its records are {names}"
+        ),
+        Misnomer::Shared { first, of_first, second, of_second } => {
+            let (of_first, of_second) = (short(&of_first), short(&of_second));
+            cannot!(
+                Kind::Misuse,
+                "resume execution {execution}",
+                "records {first} of `{of_first}` and {second} of `{of_second}` share the name `{name}`",
+                "name an earlier one with .after(…)"
+            )
+        }
     }
-    names.reverse();
-    names.join(", ")
 }

@@ -7,7 +7,8 @@ use crate::engine::control::{begun_over, cancel};
 use crate::engine::task::Task;
 use crate::id::Seq;
 use crate::journal::Header;
-use crate::ledger::{ClaimedGeneration, FirstAttempt, NewGeneration, Tenure};
+use crate::ledger::{ClaimedGeneration, FirstAttempt, ForkStart, NewGeneration, Tenure};
+use crate::machine::Journal;
 use crate::request::Request;
 
 /// What a generation begins with.
@@ -18,7 +19,8 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn new(task: &Task, request: &Request, generation: u32) -> Self {
+    /// `begun` are the records that the generation has from its begin.
+    pub(super) fn new(task: &Task, request: &Request, generation: u32, begun: &Journal) -> Self {
         let encoded = &request.input.encoded;
         let header = Header {
             execution: task.execution.clone(),
@@ -39,7 +41,7 @@ impl Head {
             Some(start_ms) if start_ms > header.created_ms => start_ms.saturating_add(millis_up(deadline)),
             _ => clock.due_ms(deadline),
         });
-        Head { tenure: task.engine.runtime.ledger.new_tenure(), deadline_ms, header }
+        Head { tenure: task.engine.runtime.ledger.new_tenure(begun), deadline_ms, header }
     }
 
     /// The generation that begins with this head. It ends the generation that it replaces.
@@ -48,7 +50,7 @@ impl Head {
         task: &Task,
         request: &Request,
         first: FirstAttempt,
-        cancelled: Option<Box<(ClaimedGeneration, Seq)>>,
+        (cancelled, fork): (Option<Box<(ClaimedGeneration, Seq)>>, Option<ForkStart>),
     ) -> NewGeneration {
         let runtime = &task.engine.runtime;
         // The callers of the replaced generation wait for this one.
@@ -58,10 +60,12 @@ impl Head {
             cancel(runtime, claimed, next, &begun_over(&task.execution))
         });
         let shape = request.input.encoded.shape.as_ref();
+        // The store has the text of what a fork takes over.
+        let shape = shape.filter(|shape| !shape.text.is_empty());
         let shape = shape.and_then(|shape| runtime.ledger.shape(shape.fingerprint, Some(shape.text.clone())));
         let Head { tenure, deadline_ms, header } = self;
         let journal = tenure.journal();
         let (parent, tags) = (request.parent.clone(), request.tags.clone());
-        NewGeneration { journal, header, first, deadline_ms, tags, parent, waiters, shape, over }
+        NewGeneration { journal, header, first, deadline_ms, tags, parent, waiters, shape, over, fork }
     }
 }

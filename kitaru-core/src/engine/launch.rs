@@ -64,6 +64,7 @@ impl Engine {
         let (call, input) = (call(request.ask), request.input_digest());
         let mut differs = false;
         let admits = |known: &CallerView| match (known.input, input) {
+            _ if request.ask == Ask::Fork => Err(planning::id_taken(&execution)),
             (Some(known), Some(asked)) if known == asked || request.ask == Ask::Fresh => Ok(()),
             (Some(_), Some(_)) if !known.knows_input() => {
                 differs = true;
@@ -133,7 +134,7 @@ impl Engine {
 /// What a request means to the seat of its execution.
 fn call(ask: Ask) -> SeatCall {
     match ask {
-        Ask::Reuse(_) | Ask::Outcome | Ask::Recover | Ask::Cancel => SeatCall::Join,
+        Ask::Reuse(_) | Ask::Outcome | Ask::Recover | Ask::Cancel | Ask::Fork => SeatCall::Join,
         Ask::Fresh => SeatCall::BeginOver,
         Ask::Resume => SeatCall::Resume,
         Ask::Abandon | Ask::Delete => SeatCall::Abandon,

@@ -8,7 +8,7 @@ use crate::engine::active::Ended;
 use crate::engine::forget;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{JournalId, Seq};
-use crate::journal::{Forgotten, Frame, OwnedPayload, Status, Tally};
+use crate::journal::{Forgotten, Frame, Lineage, OwnedPayload, Status, Tally};
 use crate::ledger::{Archive, ClaimedGeneration, Ledger, Loaded, malformed};
 use crate::machine::{Ask, Journal, Replay};
 use crate::request::Forget;
@@ -44,6 +44,7 @@ pub(crate) struct Resume {
     pub(super) mail: Vec<Message>,
     pub(super) notes: Notes,
     pub(super) deadline_ms: Option<u64>,
+    pub(super) fork: Option<Lineage>,
     /// The records that a person wants forgotten: forgotten in this journal, and not yet in the store.
     pub(super) forgot: Vec<Forgotten>,
 }
@@ -95,7 +96,7 @@ impl Plan {
         ask: Ask,
         forget: &[Forget],
     ) -> Result<Self, Error> {
-        let Loaded { mut journal, sent, notes, deadline_ms } = ledger.load(&claimed)?;
+        let Loaded { mut journal, sent, notes, deadline_ms, fork } = ledger.load(&claimed)?;
         let execution = &claimed.stored.header.execution;
         let forgot = forget::find(&journal, forget, execution)?;
         for forgotten in &forgot {
@@ -131,6 +132,7 @@ impl Plan {
             mail,
             notes,
             deadline_ms,
+            fork,
             forgot,
         }))))
     }

@@ -128,6 +128,7 @@ pub(super) async fn plan(task: &Task, input: PlanInput) -> Result<Plan, Error> {
             (Decision::OtherInput, Some(claimed)) => {
                 Err(other_input(&execution, &claimed.stored.header.input_preview, &input.preview))
             }
+            (Decision::IdTaken, _) => Err(id_taken(&execution)),
             (Decision::Cancelled, _) => Err(cannot!(
                 Kind::Cancelled,
                 "continue execution {execution}",
@@ -230,6 +231,15 @@ fn tally(claimed: &ClaimedGeneration) -> Tally {
         Earlier::CutOff => Tally { alone: false, replays: false, ..tally },
         Earlier::Ended => Tally::default(),
     }
+}
+
+pub(super) fn id_taken(execution: &ExecutionId) -> Error {
+    cannot!(
+        Kind::Conflict,
+        "begin a fork as {execution}",
+        "the store has an execution of this id",
+        "set another with .id(…)"
+    )
 }
 
 pub(super) fn other_input(execution: &ExecutionId, recorded: &str, asked: &str) -> Error {

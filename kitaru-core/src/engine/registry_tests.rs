@@ -46,7 +46,15 @@ fn called(seats: &Seats) -> (Arc<SeatEntry<Leaving, ()>>, TaskId) {
 
 fn answer() -> (Message, oneshot::Receiver<Result<(), Error>>) {
     let (verdict, told) = oneshot::channel();
-    (Message::Answer { wait: Addressee::Named("approval".into()), json: "true".into(), verdict: Some(verdict) }, told)
+    (
+        Message::Answer {
+            wait: Addressee::Named("approval".into()),
+            json: "true".into(),
+            question: None,
+            verdict: Some(verdict),
+        },
+        told,
+    )
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Written {
     }
 
     fn answer(&mut self, name: &str) {
-        let row = MailRow { sent_ms: 1, name: name.to_owned(), json: "1".to_owned(), wait: None };
+        let row = MailRow { sent_ms: 1, name: name.to_owned(), json: "1".to_owned(), wait: None, question: None };
         self.put(Table::Aside, aside_key(JOURNAL, Aside::Answer, name.as_bytes()), row.write());
     }
 

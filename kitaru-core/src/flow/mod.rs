@@ -12,9 +12,9 @@ use crate::call::probe::{ArgumentsBySerde, Lost, OfArguments};
 use crate::call::{Outcome, Packing, Whose};
 use crate::error::{Kind, cannot};
 use crate::journal::Packed;
-use crate::program::{Begun, FlowInput};
+use crate::program::{Begun, FlowInput, GivenInput, ReadInput, RequestInput};
 use crate::shown::short;
-use crate::value::{CodecWish, DecodeError, EncodeError, Encoded, Sensitivity, decode, encode};
+use crate::value::{ArgSink, Codec, CodecWish, DecodeError, EncodeError, Encoded, Sensitivity, decode, encode};
 
 pub use function::FlowFunction;
 
@@ -43,6 +43,20 @@ where
     };
     let flow = run(args);
     Begun(Ok(Box::pin(pack_flow::<R, C>(input.flow.into(), flow, input.limit))))
+}
+
+/// Reads an input that is given as JSON. Written by the macro.
+#[doc(hidden)]
+pub fn read_input<A, I: Input<A>>(given: GivenInput<'_>, _: I, describe: fn(&A, &mut ArgSink<'_>)) -> ReadInput {
+    let GivenInput { flow, json } = given;
+    let read = I::read(&FlowInput { flow, codec: Codec::Json, shape: 0, bytes: json, limit: usize::MAX });
+    ReadInput(match read {
+        Ok(args) => RequestInput::new(flow, I::write(&args), |sink| describe(&args, sink)),
+        Err(why) => Err({
+            let flow = short(flow);
+            cannot!(Kind::Unreadable, "read the input of flow `{flow}`", "{why}", "give the arguments that it takes")
+        }),
+    })
 }
 
 /// Runs a flow's future and packs its result.

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::id::{ExecutionId, JournalId, Seq};
 use crate::journal::{
-    AuditAction, CallFrame, Class, EndFrame, Forgotten, NowFrame, OpenFrame, Opening, OutcomeFrame, SettledFrame,
-    Status,
+    AuditAction, CallFrame, Class, EndFrame, Forgotten, ForkWay, NowFrame, OpenFrame, Opening, Original, OutcomeFrame,
+    SettledFrame, Status,
 };
 use crate::testkit::Testkit;
 use crate::value::Key;
@@ -134,8 +134,11 @@ fn row_seeds() -> Vec<Vec<u8>> {
         UnfinishedRow { status: Status::Waiting, attempts: 2, updated_ms: 3, wake_ms: 4, tally: Default::default() };
     let payload = Payload { class: Class::Value, codec: Codec::Bincode, shape: 7, bytes: b"x" };
     let memo = MemoRow { recorded_ms: 1, preview: "x", payload };
-    let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait: None };
+    let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait: None, question: None };
     let wait = WaitRow { due_ms: 2, question: "Pay?".into(), refused: "no".into(), ..WaitRow::default() };
+    let original = Original { last: Seq(3), execution: execution.clone(), generation: 2, seed: [4; 32] };
+    let fork =
+        Lineage { way: ForkWay::Prefix, from: "draft".into(), set: vec!["research".into()], originals: vec![original] };
     let parent = ParentCall { journal: JournalId(300), generation: 2, execution, call: Key([7; 16]) };
     let note = Note { nth: 300, updated_ms: 7, json: "[1]".into() };
     let audit = AuditLine { at_ms: 300, action: AuditAction::Answered, by: "Ada".into(), about: "approval".into() };
@@ -148,6 +151,7 @@ fn row_seeds() -> Vec<Vec<u8>> {
         parent.write(),
         note.write(),
         audit.write(),
+        fork.write(),
     ];
     rows.into_iter().enumerate().map(|(which, row)| [vec![which as u8], row].concat()).collect()
 }
@@ -200,7 +204,7 @@ fn answer_seeds() -> Vec<Vec<u8>> {
         Ok("null".to_owned()),
     ];
     let jsons = jsons.into_iter().map(|json| json.expect("it has a JSON form")).enumerate();
-    let mail = |json: String| MailRow { sent_ms: 7, name: "paid".into(), json, wait: None }.write();
+    let mail = |json: String| MailRow { sent_ms: 7, name: "paid".into(), json, wait: None, question: None }.write();
     jsons
         .flat_map(|(which, json)| {
             [json.clone().into_bytes(), mail(json)].map(|bytes| [vec![which as u8], bytes].concat())

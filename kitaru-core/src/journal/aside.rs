@@ -17,6 +17,8 @@ pub(crate) struct MailRow {
     /// The identity of the wait that an answer is for. `None` for an answer that came before its wait, and for a
     /// signal.
     pub(crate) wait: Option<Key>,
+    /// For an answer that a fork took over, the digest of the question that it was given to.
+    pub(crate) question: Option<Key>,
 }
 
 /// A wait for an answer, as people see it.
@@ -104,6 +106,8 @@ pub(crate) enum Aside {
     Undo = b'o',
     /// Who did what to the generation, in the order of time. Next to the journal 0, which no generation has: to the store.
     Audit = b'h',
+    /// From which execution the generation was forked.
+    Fork = b'b',
 }
 
 /// The kind of a shown value.
@@ -174,6 +178,11 @@ pub(crate) fn sent_name(signal: &str, key: &str) -> Key {
     crate::value::digest_parts(&[signal.as_bytes(), key.as_bytes()])
 }
 
+/// The digest of what a question says. Another question needs another answer.
+pub(crate) fn asked_text(question: &str, metadata: &str) -> Key {
+    crate::value::digest_parts(&[question.as_bytes(), metadata.as_bytes()])
+}
+
 /// The row of a tag, whose key contains everything.
 pub(crate) fn write_tag() -> Vec<u8> {
     vec![FORMAT]
@@ -190,18 +199,15 @@ impl MailRow {
         out.put_varint(self.sent_ms);
         out.put_text(&self.name);
         out.put_text(&self.json);
-        self.wait.iter().for_each(|wait| out.extend_from_slice(&wait.0));
+        self.wait.iter().chain(&self.question).for_each(|key| out.extend_from_slice(&key.0));
         out
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut take = versioned(bytes)?;
-        let row = MailRow {
-            sent_ms: take.varint()?,
-            name: take.text()?.to_owned(),
-            json: take.text()?.to_owned(),
-            wait: if take.0.is_empty() { None } else { Some(Key(take.array()?)) },
-        };
+        let (sent_ms, name, json) = (take.varint()?, take.text()?.to_owned(), take.text()?.to_owned());
+        let mut key = || if take.0.is_empty() { Ok(None) } else { take.array().map(|key| Some(Key(key))) };
+        let row = MailRow { sent_ms, name, json, wait: key()?, question: key()? };
         take.end()?;
         Ok(row)
     }
@@ -225,6 +231,9 @@ impl WaitRow {
 
     /// Whether this answer, found under the same name, is for this question.
     pub(crate) fn is_answered_by(&self, answer: &MailRow) -> bool {
+        if answer.question.is_some_and(|asked| asked != asked_text(&self.question, &self.metadata)) {
+            return false;
+        }
         match (self.asks, answer.wait) {
             (Some(asks), Some(wait)) => asks.wait == wait,
             (Some(asks), None) => asks.about == About::Anything,
@@ -306,8 +315,8 @@ mod tests {
 
     #[test]
     fn every_row_comes_back_as_it_was_written() {
-        for wait in [None, Some(Key([3; 16]))] {
-            let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait };
+        for (wait, question) in [(None, None), (Some(Key([3; 16])), None), (Some(Key([3; 16])), Some(Key([4; 16])))] {
+            let mail = MailRow { sent_ms: 7, name: "paid".into(), json: "{}".into(), wait, question };
             assert_eq!(MailRow::read(&mail.write()), Ok(mail));
         }
         let asks = |about| Some(Asks { wait: Key([3; 16]), about });
@@ -328,7 +337,7 @@ mod tests {
     #[test]
     fn an_answer_is_to_the_question_that_it_was_given_to() {
         let row = |asks| WaitRow { asks, ..WaitRow::default() };
-        let answer = |wait| MailRow { sent_ms: 7, name: "pay".into(), json: "1".into(), wait };
+        let answer = |wait| MailRow { sent_ms: 7, name: "pay".into(), json: "1".into(), wait, question: None };
         let (mine, other) = (Key([1; 16]), Key([2; 16]));
         for about in [About::Anything, About::Body] {
             let open = row(Some(Asks { wait: mine, about }));
@@ -336,6 +345,9 @@ mod tests {
             assert_eq!(open.is_answered_by(&answer(None)), about == About::Anything, "what came early");
         }
         assert!(row(None).is_answered_by(&answer(None)), "a row of an earlier version");
+        let open = WaitRow { question: "Pay 7?".into(), metadata: "{}".into(), ..row(None) };
+        let given_to = |text| MailRow { question: Some(asked_text(text, "{}")), ..answer(None) };
+        assert!(open.is_answered_by(&given_to("Pay 7?")) && !open.is_answered_by(&given_to("Pay 8?")));
     }
 
     #[test]

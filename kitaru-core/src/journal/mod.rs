@@ -5,6 +5,7 @@
 
 mod aside;
 mod audit;
+mod fork;
 mod frame;
 mod index;
 mod packed;
@@ -14,10 +15,11 @@ mod wire;
 
 pub(crate) use aside::{
     About, Aside, Asks, MailRow, NotUndone, Note, NoteKind, ParentCall, WaitRow, aside_key, aside_name, aside_range,
-    read_tag, sent_name, write_tag,
+    asked_text, read_tag, sent_name, write_tag,
 };
 pub use audit::AuditAction;
 pub(crate) use audit::AuditLine;
+pub(crate) use fork::{ForkWay, Lineage, Original};
 pub(crate) use frame::{
     Arg, CallFrame, CallHeading, CallKind, Class, EndFrame, FailedTryFrame, Forgotten, Frame, Heading, NowFrame,
     OpenFrame, Opening, OutcomeFrame, OwnedPayload, Payload, SIGNAL_CHECKPOINT, SettledFrame, shown_checkpoint,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::id::{JournalId, Seq};
-use crate::journal::{Note, NoteKind};
+use crate::journal::{Lineage, Note, NoteKind};
 use crate::ledger::{Change, Sent};
 use crate::machine::Journal;
 
@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     /// What it shows.
     pub(crate) notes: Vec<(NoteKind, String, Note)>,
     pub(crate) deadline_ms: Option<u64>,
+    /// What it has of the execution that it was forked from.
+    pub(crate) fork: Option<Lineage>,
 }
 
 /// Something that an attempt writes.

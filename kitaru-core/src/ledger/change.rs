@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::id::{JournalId, Seq};
 use crate::journal::{Asks, AuditLine, Header, NotUndone, Note, NoteKind, OwnedPayload, ParentCall, Status, Tally};
-use crate::ledger::{ClaimedGeneration, GenerationState, Question};
+use crate::ledger::{ClaimedGeneration, ForkStart, GenerationState, Question};
 use crate::machine::Due;
 use crate::value::Key;
 
@@ -33,8 +33,8 @@ pub(crate) enum Change {
     WaitOver { name: String, asks: Asks, question: Question },
     /// Nothing is asked under a visible name.
     Unasked { name: String },
-    /// An answer under a visible name, for a wait if it is known.
-    Answered { name: String, json: String, sent_ms: u64, wait: Option<Key> },
+    /// An answer under a visible name, for a wait if it is known, and only for a question of this digest if there is one.
+    Answered { name: String, json: String, sent_ms: u64, wait: Option<Key>, question: Option<Key> },
     /// No answer is there under a visible name.
     TakenBack { name: String },
     /// A signal, under its number.
@@ -75,6 +75,8 @@ pub(crate) struct NewGeneration {
     pub(crate) shape: Option<Change>,
     /// The unfinished generation that it is begun over, which ends in the same commit.
     pub(crate) over: Option<UnattendedEnd>,
+    /// What it begins with, if it is a fork or a part of one.
+    pub(crate) fork: Option<ForkStart>,
 }
 
 /// When the first attempt at a generation begins.

@@ -32,6 +32,7 @@ mod backup;
 mod change;
 mod checkup;
 mod embedded;
+mod fork;
 mod listed;
 mod mail;
 mod model;
@@ -57,6 +58,7 @@ pub(crate) use embedded::{
     MOST_EARLY_ANSWERS, MOST_JOURNALS, MOST_MAIL_BYTES, MOST_NAMED, MOST_PASSED, MOST_SIGNALS, MailTotal,
     most_loaded_bytes,
 };
+pub(crate) use fork::{ForkMail, ForkStart};
 pub(crate) use listed::{Listed, Unread};
 pub(crate) use mail::{Arrival, NewMessage};
 pub(crate) use model::{AFTER_FAULT, Generation, GenerationState, Listing, Stored, WokenGeneration, malformed};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, JournalId};
-use crate::journal::{Header, Malformed, Status, Tally};
+use crate::journal::{Header, Lineage, Malformed, Status, Tally};
 use crate::machine::{Cause, Due, Journal};
 
 /// One generation, as it is kept.
@@ -65,6 +65,8 @@ pub(crate) struct Generation {
     #[cfg(feature = "testkit")]
     pub(crate) reason: String,
     pub(crate) journal: Journal,
+    /// What it has of the execution that it was forked from.
+    pub(crate) fork: Option<Lineage>,
 }
 
 /// A generation that is to resume, and why.

@@ -3,10 +3,19 @@
 use crate::value::Key;
 
 /// Something that was sent to an execution, and is durable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Sent {
-    Signal { number: u64, name: String, json: String },
-    Answer { wait: Addressee, json: String },
+    Signal {
+        number: u64,
+        name: String,
+        json: String,
+    },
+    /// If a fork took it over, it answers only a question of this digest.
+    Answer {
+        wait: Addressee,
+        json: String,
+        question: Option<Key>,
+    },
 }
 
 /// Which wait an answer is for.

@@ -51,6 +51,13 @@ impl Tenure {
         Self::new(journal, Seq(0))
     }
 
+    /// Of a journal that is not kept: nothing is written to it.
+    pub(crate) fn of_nothing() -> Arc<Self> {
+        let tenure = Self::of_changes(JournalId(0));
+        tenure.cut();
+        Arc::new(tenure)
+    }
+
     /// The records that it writes follow those of the journal, which has been loaded: this one is next.
     pub(in crate::ledger) fn follow(&self, next: Seq) {
         self.next.store(next.0, Ordering::Relaxed);

@@ -242,6 +242,21 @@ impl Claims {
         Ok(())
     }
 
+    /// The records that calls may ask for, and what each is good for.
+    pub(super) fn known_calls(&self) -> impl Iterator<Item = (RecordIx, CallKind)> {
+        self.keys.all().map(|known| (known.at, known.kind))
+    }
+
+    /// Whether a record was not forgotten.
+    pub(super) fn counts(&self, at: RecordIx) -> bool {
+        self.counting.as_ref().is_none_or(|counting| counting.contains(&at))
+    }
+
+    /// Whether a call was made that may ask for its record.
+    pub(super) fn is_claimed(&mut self, key: Key, occurrence: u32) -> bool {
+        self.known(key, occurrence).is_none_or(|known| known.claimed)
+    }
+
     /// Claims the record that answers a call, if there is one, and the call's name.
     pub(crate) fn claim(&mut self, asked: &Asked<'_>, journal: &Journal) -> Result<Claim, Refused> {
         self.recount();

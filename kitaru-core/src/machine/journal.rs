@@ -125,7 +125,8 @@ impl Journal {
         (class == Class::Kitaru && shape > 0).then_some(shape)
     }
 
-    fn bytes(&self, at: RecordIx) -> &[u8] {
+    /// The bytes of a record.
+    pub(crate) fn bytes(&self, at: RecordIx) -> &[u8] {
         let nth = at.0 as usize;
         let end = self.records.get(nth + 1).map_or(self.bytes.len(), |next| next.start);
         &self.bytes[self.records[nth].start..end]

@@ -5,6 +5,7 @@ mod backoff;
 mod claims;
 mod deaths;
 mod exit;
+mod forking;
 mod journal;
 mod keys;
 mod lifecycle;
@@ -21,6 +22,7 @@ pub(crate) use claims::{Asked, Claim, Item, MAX_CALLS, RecordState, Refused};
 pub(crate) use deaths::MOST_DEATHS;
 pub(crate) use deaths::{Verdict, alone_for, died, dies_in_replay, last_chance, verdict};
 pub(crate) use exit::{Exit, Unflushed};
+pub(crate) use forking::{ForkCut, ForkableCall, ForkableJournal, ForkedJournal, SetValue};
 pub(crate) use journal::{Journal, RecordIx};
 pub use lifecycle::Reuse;
 pub(crate) use lifecycle::{

@@ -3,6 +3,7 @@
 
 mod flushing;
 mod gating;
+mod progress;
 mod recount;
 mod unwinding;
 mod waiting;
@@ -56,6 +57,8 @@ pub(crate) struct Replay {
     news: Seq,
     /// The flow received something that no attempt that was cut off can have received.
     has_news: bool,
+    /// The highest number of a record that the flow has received.
+    reached: Seq,
 }
 
 /// What the driver does when the flow is quiescent.
@@ -105,6 +108,7 @@ impl Replay {
             given: Vec::new(),
             started: 0,
             has_news: false,
+            reached: Seq(0),
         })
     }
 
@@ -336,6 +340,7 @@ impl Replay {
                 self.unflushed.errors.push(seq);
             }
             self.has_news |= seq >= self.news;
+            self.reached = self.reached.max(seq);
             return Quiet::Go;
         }
         if let Unwinding::At(_) = self.unwinding {

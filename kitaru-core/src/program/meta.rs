@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::machine::Reuse;
-use crate::program::{Begun, FlowInput};
+use crate::program::{Begun, FlowInput, GivenInput, ReadInput};
 
 /// What a call does that contradicts a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct FlowMeta {
     pub(crate) line: u32,
     pub(crate) source: u64,
     pub(crate) begin: fn(FlowInput<'_>) -> Begun,
+    /// The names of its arguments, in their order.
+    pub(crate) arguments: &'static [&'static str],
+    /// Reads an input that is given as JSON.
+    pub(crate) read: Option<fn(GivenInput<'_>) -> ReadInput>,
     pub(crate) version: &'static str,
     /// `None` if the attribute does not set it.
     pub(crate) reuse: Option<Reuse>,
@@ -51,6 +55,8 @@ impl FlowMeta {
             line,
             source,
             begin,
+            arguments: &[],
+            read: None,
             version: "",
             reuse: None,
             on_divergence: None,
@@ -59,6 +65,12 @@ impl FlowMeta {
 
     pub const fn function(mut self, function: &'static str) -> Self {
         self.function = function;
+        self
+    }
+
+    pub const fn reads(mut self, arguments: &'static [&'static str], read: fn(GivenInput<'_>) -> ReadInput) -> Self {
+        self.arguments = arguments;
+        self.read = Some(read);
         self
     }
 

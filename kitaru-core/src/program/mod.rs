@@ -1,7 +1,9 @@
 //! The flows of this program, as their attributes describe them. Owns how one is found by its name, and how it begins;
 //! must not know what a flow does.
 
+mod input;
 mod meta;
+mod reading;
 mod registry;
 
 use std::fmt;
@@ -12,6 +14,8 @@ use crate::error::Error;
 use crate::journal::Packed;
 use crate::value::Codec;
 
+pub(crate) use input::RequestInput;
+pub use input::{GivenInput, ReadInput};
 pub use meta::FlowMeta;
 pub(crate) use meta::OnDivergence;
 pub use registry::Registered;

@@ -95,7 +95,7 @@ impl Testkit {
 
     /// The kit's store. Use it to look at executions. To start something, use a method of the kit, which runs it on the kit's
     /// thread: [`run`](Self::run), [`start`](Self::start), [`answer`](Self::answer), [`signal`](Self::signal),
-    /// [`cancel`](Self::cancel), [`resume`](Self::resume).
+    /// [`cancel`](Self::cancel), [`resume`](Self::resume), [`fork`](Self::fork).
     pub fn kitaru(&self) -> &Kitaru {
         &self.process.kitaru
     }

@@ -4,6 +4,7 @@ mod audit;
 mod chance;
 mod crash;
 mod disk;
+mod forking;
 mod generation;
 mod house;
 mod indexes;
@@ -31,6 +32,7 @@ use crate::context::{Ambient, BodyScope, Within};
 use crate::value::digest_parts;
 
 pub use crash::{crash_everywhere, crash_report};
+pub use forking::fork;
 pub use kit::{KitResumeRequest, Stubbed, Testkit};
 pub use replay::{replay, replay_file, replay_report};
 pub use report::Report;

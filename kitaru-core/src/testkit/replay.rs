@@ -7,7 +7,8 @@ use crate::client::FlowCall;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{JournalId, Seq};
 use crate::journal::{
-    Frame, Header, OutcomeFrame, SettledFrame, Status, Tally, UnfinishedRow, generation_key, journal_key, name_key,
+    Aside, Frame, Header, Lineage, OutcomeFrame, SettledFrame, Status, Tally, UnfinishedRow, aside_key, generation_key,
+    journal_key, name_key,
 };
 use crate::ledger::Archive;
 use crate::pool;
@@ -96,7 +97,8 @@ fn play<R: Send + 'static>(history: &History, call: Option<FlowCall<R>>) -> Resu
     refuse(history, call.is_none()).map_err(Mismatch::no_replay)?;
     let house = House::new(chance::seed(), ParkingMode::Plain);
     let script = Script::new(&header, history.frames()).map_err(Mismatch::no_replay)?;
-    let laid = house.rows.store().commit(rows(&header, history, call.is_none()));
+    let fork = history.fork().map_err(Mismatch::no_replay)?;
+    let laid = house.rows.store().commit(rows(&header, fork, history, call.is_none()));
     laid.map_err(Mismatch::no_replay)?;
     house.follow(script);
     let (runtime, idle) = runtime(&house);
@@ -144,7 +146,7 @@ fn refuse(history: &History, by_name: bool) -> Result<(), Error> {
 }
 
 /// The rows of a store whose generation stopped where the history ends.
-fn rows(header: &Header, history: &History, is_unfinished: bool) -> Vec<Row> {
+fn rows(header: &Header, fork: Option<Lineage>, history: &History, is_unfinished: bool) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut lay = |table: Table, key: &[u8], mut value: Vec<u8>| {
         seal(table, key, &mut value);
@@ -152,6 +154,9 @@ fn rows(header: &Header, history: &History, is_unfinished: bool) -> Vec<Row> {
     };
     lay(Table::Execution, &generation_key(JOURNAL), header.write());
     lay(Table::Name, &name_key(&header.execution, header.generation), JOURNAL.0.to_be_bytes().to_vec());
+    if let Some(fork) = fork {
+        lay(Table::Aside, &aside_key(JOURNAL, Aside::Fork, &[]), fork.write());
+    }
     let status = if is_unfinished { Status::Running } else { Status::Interrupted };
     let unfinished =
         UnfinishedRow { status, attempts: 1, updated_ms: header.created_ms, wake_ms: 0, tally: Tally::default() };

@@ -24,7 +24,7 @@ use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 
 use super::depth::shallow;
 use super::digest::{Likened, alike, same_in_any_order};
-use super::inspect::{self, Misfit, OTHER_VALUE, json_in_words};
+use super::inspect::{self, Misfit, OTHER_VALUE};
 use super::shape::{Form, Recorder, Recording};
 
 /// Little-endian, with integers of variable length. Part of the format of every store.
@@ -162,7 +162,8 @@ pub(crate) fn bincode_size<T: Serialize + ?Sized>(value: &T) -> usize {
 pub(crate) fn decode<T: DeserializeOwned>(codec: Codec, fingerprint: u64, bytes: &[u8]) -> Result<T, DecodeError> {
     let form = match codec {
         Codec::Json => {
-            return serde_json::from_slice(bytes).map_err(|why| DecodeError::Malformed(json_in_words(&why)));
+            return serde_json::from_slice(bytes)
+                .map_err(|why| DecodeError::Malformed(inspect::misread::<T>(bytes, &why)));
         }
         Codec::Unmarked => Form::Plain,
         Codec::Bincode => Form::Marked,

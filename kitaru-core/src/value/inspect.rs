@@ -53,6 +53,15 @@ pub(super) fn changed<T: Serialize>(value: &T, back: &T) -> Misfit {
     Misfit { at, why }
 }
 
+/// Why JSON cannot be read as this type: the type, and the path to the part.
+pub(super) fn misread<T>(json: &[u8], why: &serde_json::Error) -> String {
+    let before: usize =
+        json.split_inclusive(|byte| *byte == b'\n').take(why.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    let (of, at) = (type_name::<T>(), text::path(json, before + why.column()));
+    let at = if at.is_empty() { at } else { format!(" at `{at}`") };
+    format!("{} (`{of}`{at})", json_in_words(why))
+}
+
 /// The error of serde_json for bytes that it does not read.
 pub(super) fn json_in_words(why: &serde_json::Error) -> String {
     let said = why.to_string();

@@ -16,7 +16,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub(crate) use codec::{
-    Codec, CodecWish, DecodeError, EncodeError, Encoded, Undecodable, bincode_size, decode, encode,
+    Codec, CodecWish, DecodeError, EncodeError, Encoded, Shape, Undecodable, bincode_size, decode, encode,
 };
 pub(crate) use depth::shallow;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::ledger::{Archive, Stored, malformed};
 use crate::program;
 use crate::view::audit::AuditEntry;
 use crate::view::fold::records;
+use crate::view::fork::ForkLink;
 use crate::view::record::Record;
 use crate::view::reference::ExecutionRef;
 use crate::view::showing::{ShownValue, ValueSources};
@@ -26,6 +27,7 @@ pub(crate) struct ExecutionParts {
     metadata: serde_json::Value,
     undo_skipped: bool,
     audit: Vec<AuditEntry>,
+    fork: Option<ForkLink>,
 }
 
 pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<ExecutionParts, Error> {
@@ -44,6 +46,7 @@ pub(crate) fn read(archive: &Archive, stored: &Stored) -> Result<ExecutionParts,
         metadata: metadata(archive, stored)?,
         undo_skipped: archive.undo(stored)? == Some(NotUndone::Skipped),
         audit: archive.audit(stored)?.into_iter().map(AuditEntry::new).collect(),
+        fork: archive.fork(stored)?.and_then(ForkLink::of),
     })
 }
 
@@ -61,12 +64,13 @@ pub struct Execution {
     tags: Vec<String>,
     undo_skipped: bool,
     audit: Vec<AuditEntry>,
+    fork: Option<ForkLink>,
 }
 
 impl Execution {
     pub(crate) fn new(stored: Stored, status: Status, read: ExecutionParts) -> Self {
-        let ExecutionParts { records, kept, children, waits, parent, tags, metadata, undo_skipped, audit } = read;
-        Execution { stored, status, records, kept, waits, metadata, parent, children, tags, undo_skipped, audit }
+        let ExecutionParts { records, kept, children, waits, parent, tags, metadata, undo_skipped, audit, fork } = read;
+        Execution { stored, status, records, kept, waits, metadata, parent, children, tags, undo_skipped, audit, fork }
     }
 
     /// The flow's name and the id.
@@ -165,6 +169,11 @@ impl Execution {
     /// Only requests of a named actor are there; see [`Kitaru::by`](crate::Kitaru::by).
     pub fn audit(&self) -> &[AuditEntry] {
         &self.audit
+    }
+
+    /// From which execution it was forked, if it was.
+    pub fn fork(&self) -> Option<&ForkLink> {
+        self.fork.as_ref()
     }
 
     /// Why it failed, was cancelled or is stuck.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, cannot};
-use crate::journal::{EndFrame, Frame, Header, Malformed, OutcomeFrame, Payload};
+use crate::journal::{EndFrame, Frame, Header, Lineage, Malformed, OutcomeFrame, Payload};
 use crate::ledger::Generation;
 use crate::shown::short;
 use crate::value::{Codec, shallow};
@@ -29,6 +29,9 @@ pub struct History {
     /// For people.
     status: String,
     header: Hex,
+    /// From which execution it was forked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fork: Option<Hex>,
     records: Vec<Entry>,
 }
 
@@ -53,7 +56,7 @@ struct Hex(Vec<u8>);
 
 impl History {
     pub(crate) fn of(generation: &Generation) -> Result<Self, Malformed> {
-        let Generation { header, status, journal, .. } = generation;
+        let Generation { header, status, journal, fork, .. } = generation;
         let entries = journal.indices().map(|at| Ok(Entry::of(&journal.frame(at)?)));
         Ok(History {
             kitaru_history: VERSION,
@@ -61,6 +64,7 @@ impl History {
             input: header.input_preview.clone(),
             status: status.to_string(),
             header: Hex(header.write()),
+            fork: fork.as_ref().map(|row| Hex(row.write())),
             records: entries.collect::<Result<_, Malformed>>()?,
         })
     }
@@ -110,6 +114,12 @@ impl History {
 
     pub(crate) fn header(&self) -> Result<Header, Error> {
         Header::read(&self.header.0).map_err(|why| unreadable(why.0))
+    }
+
+    /// What it has of the execution that it was forked from.
+    pub(crate) fn fork(&self) -> Result<Option<Lineage>, Error> {
+        let row = self.fork.as_ref().map(|row| Lineage::read(&row.0));
+        row.transpose().map_err(|why| unreadable(why.0))
     }
 
     /// The frames of its records, in order.
@@ -174,6 +184,7 @@ impl FromStr for History {
             Frame::read(frame).map_err(|why| unreadable(why.0))?;
         }
         history.header()?;
+        history.fork()?;
         Ok(history)
     }
 }

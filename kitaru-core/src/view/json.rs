@@ -13,6 +13,7 @@ use crate::journal::Status;
 use crate::view::audit::AuditEntry;
 use crate::view::cursor::Cursor;
 use crate::view::execution::Execution;
+use crate::view::fork::ForkLink;
 use crate::view::list::{Page, Summary, Unreadable};
 use crate::view::pauses::Pause;
 use crate::view::record::{FailedTry, Record, RecordStatus};
@@ -260,6 +261,7 @@ impl Serialize for Execution {
             audit: &'a [AuditEntry],
             metadata: &'a Value,
             parent: Option<&'a ExecutionRef>,
+            fork: Option<&'a ForkLink>,
             children: &'a [ExecutionRef],
             waits: &'a [OpenWait],
             pauses: Pauses,
@@ -283,6 +285,7 @@ impl Serialize for Execution {
             audit: self.audit(),
             metadata: self.metadata(),
             parent: self.parent(),
+            fork: self.fork(),
             children: self.children(),
             waits: self.waits(),
             pauses: JsonList(|| self.pauses()),

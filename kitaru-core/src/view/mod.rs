@@ -2,9 +2,11 @@
 
 mod audit;
 mod cursor;
+mod diff;
 mod execution;
 mod filter;
 mod fold;
+mod fork;
 mod history;
 mod json;
 mod list;
@@ -17,11 +19,13 @@ mod wait;
 
 pub use audit::AuditEntry;
 pub use cursor::Cursor;
+pub use diff::{Diff, DiffState, RecordDiff};
 pub use execution::Execution;
 pub(crate) use execution::read;
 pub(crate) use filter::Filter;
 #[cfg(feature = "testkit")]
 pub(crate) use fold::records;
+pub use fork::{ForkEffect, ForkLink, ForkPlan};
 pub use history::History;
 #[cfg(test)]
 pub(crate) use history::MOST_HISTORY_BYTES;

@@ -21,6 +21,7 @@ pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
     let output = &split.output;
     let leaves = quote_spanned!(signature::ends(output).0=> #krate::__private::leaves_flow::<#output>(););
     let types: Vec<&Type> = split.arguments.iter().map(|argument| &argument.ty).collect();
+    let names = split.arguments.iter().map(|argument| Literal::string(&argument.name));
     let (arguments, describe, run) = (split.tuple(), split.describe("describe_input", &krate, |_| true), split.run());
     // Each bound on the user's types is checked in one place only, so that one mistake is one error.
     let code = quote! {
@@ -37,10 +38,14 @@ pub(crate) fn flow(options: &FlowOptions, function: &Function) -> TokenStream {
         fn __kitaru_run(__kitaru_input_bytes: #krate::__private::FlowInput<'_>) -> #krate::__private::Begun {
             #krate::__private::begin(__kitaru_input_bytes, __kitaru_input(), __kitaru_outcome(), #run)
         }
+        static __KITARU_DESCRIBE: fn(&(#(#types,)*), &mut #krate::__private::ArgSink<'_>) = #describe;
+        fn __kitaru_read(__kitaru_given: #krate::__private::GivenInput<'_>) -> #krate::__private::ReadInput {
+            #krate::__private::read_input(__kitaru_given, __kitaru_input(), __KITARU_DESCRIBE)
+        }
         static __KITARU_META: #krate::__private::FlowMeta =
-            #krate::__private::FlowMeta::new(#origin, __kitaru_run) #settings;
+            #krate::__private::FlowMeta::new(#origin, __kitaru_run).reads(&[#(#names),*], __kitaru_read) #settings;
         #krate::__private::inventory::submit! { #krate::__private::Registered(&__KITARU_META) }
-        #krate::__private::flow_call(&__KITARU_META, __kitaru_input(), __kitaru_outcome(), #arguments, #describe)
+        #krate::__private::flow_call(&__KITARU_META, __kitaru_input(), __kitaru_outcome(), #arguments, __KITARU_DESCRIBE)
     };
     split.item(quote!(#krate::FlowCall<#output>), code)
 }

@@ -4,6 +4,7 @@ use super::Durable;
 use crate::call::body::Body;
 use crate::call::meta::{Effect, Spec};
 use crate::call::refusals::differences;
+use crate::context::ForkOrigin;
 use crate::director::{Divergence, Observation};
 use crate::error::{Kind, cannot};
 use crate::journal::{Arg, shown_checkpoint};
@@ -14,6 +15,9 @@ use crate::shown::short;
 
 impl<B: Body> Durable<B> {
     pub(super) fn divergent(&self, spec: &Spec) -> Option<RecordIx> {
+        if self.context.attempt.fork.as_ref().is_some_and(ForkOrigin::is_by_key) {
+            return None;
+        }
         self.context.replay().divergent(spec.name(), &self.claim)
     }
 

@@ -11,7 +11,7 @@ use crate::ledger::embedded::{Archive, rows};
 use crate::store::{Row, Table};
 
 /// What a generation keeps of the one before it: its deadline and its tags, unless there are new ones, whose child it is, who else waits for it,
-/// what it shows, and what was sent to it and was not taken.
+/// what it shows, of which fork it is a part, and what was sent to it and was not taken.
 pub(crate) struct CarryOver {
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) tags: BTreeSet<String>,
@@ -49,6 +49,9 @@ impl Archive {
             rows.push((Aside::Waiter, name.to_vec(), row.to_vec()));
             ControlFlow::Continue(())
         })?;
+        if let Some(fork) = self.fork(stored)? {
+            rows.push((Aside::Fork, Vec::new(), fork.continued().write()));
+        }
         let first = self.first_of_chain(journal)?;
         rows.push((Aside::First, Vec::new(), first.0.to_be_bytes().to_vec()));
         let tags = self.tags(stored)?.into_iter().collect();

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::id::{ExecutionId, Seq};
+use crate::id::ExecutionId;
 use crate::ledger::embedded::inbox::most_loaded_bytes;
 use crate::ledger::embedded::{Archive, Ledger};
 use crate::ledger::{Change, ClaimedGeneration, GenerationState, Left, Loaded, Tenure, brief};
+use crate::machine::Journal;
 
 impl Ledger {
     /// The right to write to a new journal, whose number it gives out. A generation [begins](Self::begin) with it.
-    pub(crate) fn new_tenure(&self) -> Arc<Tenure> {
-        Arc::new(Tenure::new(self.new_journal(), Seq(1)))
+    ///
+    /// `begun` are the records that it has from its begin.
+    pub(crate) fn new_tenure(&self, begun: &Journal) -> Arc<Tenure> {
+        Arc::new(Tenure::new(self.new_journal(), begun.next()))
     }
 
     /// Claims the newest generation of an execution, and decides on the pool what to do with it. The claim waits until
@@ -52,7 +55,13 @@ impl Ledger {
         self.forget_time(stored);
         // After the journal: a signal that a record has taken is still there.
         let sent = archive.inbox(stored, most_loaded_bytes(self.max_outcome_bytes))?;
-        Ok(Loaded { journal, sent, notes: archive.notes(stored)?, deadline_ms: archive.deadline(stored)? })
+        Ok(Loaded {
+            journal,
+            sent,
+            notes: archive.notes(stored)?,
+            deadline_ms: archive.deadline(stored)?,
+            fork: archive.fork(stored)?,
+        })
     }
 
     /// Records that a claimed generation keeps its status, which it has since another time.
@@ -82,7 +91,7 @@ impl Ledger {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::id::JournalId;
+    use crate::id::{JournalId, Seq};
     use crate::journal::Tally;
     use crate::ledger::Earlier;
     use crate::ledger::embedded::fixture;
@@ -157,6 +166,6 @@ mod tests {
     async fn claim_of_an_unknown_execution_finds_nothing() {
         let ledger = open(&(Arc::new(Memory::new()) as Arc<dyn Store>));
         assert!(ledger.claim((&execution(), false), |_, newest| Ok(newest)).await.unwrap().is_none());
-        assert_eq!(ledger.new_tenure().journal(), JournalId(1));
+        assert_eq!(ledger.new_tenure(&Journal::default()).journal(), JournalId(1));
     }
 }

@@ -8,6 +8,7 @@ use crate::journal::Header;
 use crate::ledger::embedded::Ledger;
 use crate::ledger::embedded::opening::{self, LedgerOptions};
 use crate::ledger::{FirstAttempt, NewGeneration, Tenure};
+use crate::machine::Journal;
 use crate::store::{Store, WriterOptions};
 use crate::value::{Codec, Key};
 
@@ -29,7 +30,7 @@ pub(super) fn execution(id: &str) -> ExecutionId {
 
 /// Begins an execution, whose first attempt runs.
 pub(super) async fn begin(ledger: &Ledger, execution: ExecutionId) -> Arc<Tenure> {
-    let tenure = ledger.new_tenure();
+    let tenure = ledger.new_tenure(&Journal::default());
     let header = Header {
         execution,
         generation: 1,
@@ -53,6 +54,7 @@ pub(super) async fn begin(ledger: &Ledger, execution: ExecutionId) -> Arc<Tenure
         waiters: Vec::new(),
         shape: None,
         over: None,
+        fork: None,
     };
     ledger.begin(&tenure, None, generation).await.unwrap();
     tenure

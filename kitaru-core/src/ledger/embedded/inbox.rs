@@ -53,10 +53,10 @@ impl Archive {
             SentKey::Answer(name) => aside_key(journal, Aside::Answer, name.as_bytes()),
         };
         let Some(row) = self.reader.get(Table::Aside, &key)? else { return Ok(None) };
-        let Ok(MailRow { name, json, wait, .. }) = MailRow::read(&row) else { return Ok(None) };
+        let Ok(MailRow { name, json, wait, question, .. }) = MailRow::read(&row) else { return Ok(None) };
         Ok(Some(match key.get(8) {
             Some(kind) if *kind == Aside::Signal as u8 => Sent::Signal { number: signal_number(&key[9..]), name, json },
-            _ => Sent::Answer { wait: wait.map_or(Addressee::Named(name), Addressee::Wait), json },
+            _ => Sent::Answer { wait: wait.map_or(Addressee::Named(name), Addressee::Wait), json, question },
         }))
     }
 

@@ -163,7 +163,7 @@ impl Archive {
 
     /// A generation with all its records; none if it was deleted meanwhile. Blocks.
     pub(crate) fn whole(&self, stored: Stored) -> Result<Option<Generation>, Error> {
-        let journal = self.journal(&stored);
+        let (journal, fork) = (self.journal(&stored), self.fork(&stored));
         if !self.has(&stored)? {
             return Ok(None);
         }
@@ -174,6 +174,7 @@ impl Archive {
             #[cfg(feature = "testkit")]
             reason: state.reason,
             journal,
+            fork: fork?,
         }))
     }
 }

@@ -13,8 +13,11 @@ mod claims;
 mod facts;
 #[cfg(test)]
 mod fixture;
+mod forking;
 mod inbox;
 mod indexing;
+#[cfg(feature = "testkit")]
+mod laying;
 mod list;
 mod locks;
 mod opening;

@@ -49,13 +49,13 @@ impl Change {
                 aside(journal, Aside::Wait, name.as_bytes(), Some(wait.write()))
             }
             Change::Unasked { name } => aside(journal, Aside::Wait, name.as_bytes(), None),
-            Change::Answered { name, json, sent_ms, wait } => {
-                let answer = MailRow { sent_ms, name, json, wait };
+            Change::Answered { name, json, sent_ms, wait, question } => {
+                let answer = MailRow { sent_ms, name, json, wait, question };
                 aside(journal, Aside::Answer, answer.name.as_bytes(), Some(answer.write()))
             }
             Change::TakenBack { name } => aside(journal, Aside::Answer, name.as_bytes(), None),
             Change::Signal { number, name, json, sent_ms } => {
-                let signal = MailRow { sent_ms, name, json, wait: None };
+                let signal = MailRow { sent_ms, name, json, wait: None, question: None };
                 aside(journal, Aside::Signal, &number.to_be_bytes(), Some(signal.write()))
             }
             Change::Sent { first, signal, key, number } => {
@@ -79,7 +79,7 @@ impl WaitRow {
 
 impl NewGeneration {
     pub(super) fn rows(self) -> Vec<Row> {
-        let NewGeneration { journal, header, first, deadline_ms, tags, parent, waiters, shape, over } = self;
+        let NewGeneration { journal, header, first, deadline_ms, tags, parent, waiters, shape, over, fork } = self;
         let named = journal.0.to_be_bytes().to_vec();
         let (status, attempts, wake_ms) = match first {
             FirstAttempt::Together => (Status::Running, 1, 0),
@@ -100,6 +100,7 @@ impl NewGeneration {
         rows.extend(parent.iter().flat_map(|parent| child(journal, parent)));
         rows.extend(waiters.into_iter().map(|parent| Change::AwaitedBy(parent).row(journal)));
         rows.extend(over.into_iter().flat_map(UnattendedEnd::rows));
+        rows.extend(fork.into_iter().flat_map(|fork| fork.rows(journal)));
         rows.extend(shape.map(|shape| shape.row(journal)));
         rows
     }

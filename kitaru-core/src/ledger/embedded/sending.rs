@@ -121,12 +121,12 @@ impl Ledger {
             Addressee::Named(_) => None,
         };
         let (name, json) = (message.name.clone(), message.json.clone());
-        let answer = Change::Answered { name, json, sent_ms: message.sent_ms, wait: identity };
+        let answer = Change::Answered { name, json, sent_ms: message.sent_ms, wait: identity, question: None };
         let audit = message.audit(AuditAction::Answered).map(Change::Audit);
         let changes = std::iter::once(answer).chain(audit).collect();
         let landed = self.write(&Arc::new(Tenure::of_changes(journal)), changes, None).await;
         self.senders.tallies.arrived(journal, bytes, landed.is_ok());
-        let (key, sent) = (SentKey::Answer(message.name), Sent::Answer { wait, json: message.json });
+        let (key, sent) = (SentKey::Answer(message.name), Sent::Answer { wait, json: message.json, question: None });
         arrived(Arrival { stored, key, sent, landed })
     }
 

@@ -88,6 +88,7 @@ impl Archive {
             Aside::Logged,
             Aside::First,
             Aside::Undo,
+            Aside::Fork,
             Aside::Audit,
         ];
         let mut bytes = keys.iter().map(|(_, key)| key.len() as u64).sum::<u64>() + stored.header.input.len() as u64;

@@ -98,7 +98,7 @@ pub(super) fn addressed(
 pub(super) fn mail(archive: &Archive, stored: &Stored, answers: Vec<MailRow>) -> Result<Vec<Sent>, Error> {
     let calls = Calls::of(archive, stored);
     let mut mail = Vec::with_capacity(answers.len());
-    for MailRow { name, json, wait, .. } in answers {
+    for MailRow { name, json, wait, question, .. } in answers {
         let wait = match wait {
             Some(wait) => Addressee::Wait(wait),
             None if self::wait(archive, stored, &name)?.is_none_or(|wait| wait.asks.is_some()) => {
@@ -110,7 +110,7 @@ pub(super) fn mail(archive: &Archive, stored: &Stored, answers: Vec<MailRow>) ->
                 _ => continue,
             },
         };
-        mail.push(Sent::Answer { wait, json });
+        mail.push(Sent::Answer { wait, json, question });
     }
     Ok(mail)
 }

@@ -57,6 +57,8 @@ pub(crate) enum Decision {
     Cancelled,
     /// It is stuck.
     Stuck,
+    /// The id of a new execution belongs to another one.
+    IdTaken,
 }
 
 /// What the caller wants from an execution that exists.
@@ -76,19 +78,22 @@ pub(crate) enum Ask {
     Resume,
     /// To delete it, if it has ended.
     Delete,
+    /// A new execution, with records of another one.
+    Fork,
 }
 
 /// Decides what a call of a flow does with the newest generation of its execution.
 pub(crate) fn decide(newest: Option<&Newest>, ask: Ask, now_ms: u64) -> Decision {
     let Some(newest) = newest else {
         return match ask {
-            Ask::Reuse(_) | Ask::Outcome | Ask::Fresh => Decision::New { generation: 1, cancels: false },
+            Ask::Reuse(_) | Ask::Outcome | Ask::Fresh | Ask::Fork => Decision::New { generation: 1, cancels: false },
             Ask::Recover | Ask::Cancel | Ask::Abandon | Ask::Resume | Ask::Delete => Decision::Nothing,
         };
     };
     let next = |cancels| Decision::New { generation: newest.generation.saturating_add(1), cancels };
     let reuse = match ask {
         Ask::Fresh => return next(!newest.status.is_final()),
+        Ask::Fork => return Decision::IdTaken,
         Ask::Reuse(reuse) => reuse,
         Ask::Outcome if newest.status == Status::Failed && newest.same_input => return Decision::Nothing,
         Ask::Outcome => Reuse::Always,
@@ -175,6 +180,14 @@ mod tests {
             }
         }
         assert_eq!(decide(None, Ask::Fresh, 0), Decision::New { generation: 1, cancels: false });
+    }
+
+    #[test]
+    fn fork_begins_an_execution_only_under_an_id_that_is_free() {
+        for status in Status::ALL {
+            assert_eq!(decide(Some(&newest(status, true)), Ask::Fork, 0), Decision::IdTaken);
+        }
+        assert_eq!(decide(None, Ask::Fork, 0), Decision::New { generation: 1, cancels: false });
     }
 
     #[test]

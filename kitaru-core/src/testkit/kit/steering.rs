@@ -7,7 +7,7 @@ use std::pin::Pin;
 use super::{Testkit, own};
 #[cfg(doc)]
 use crate::client::Kitaru;
-use crate::client::ResumeRequest;
+use crate::client::{ForkRequest, ResumeRequest};
 use crate::error::Error;
 use crate::testkit::post::What;
 use crate::view::ExecutionRef;
@@ -61,6 +61,32 @@ impl Testkit {
     pub fn resume(&self, execution: impl Into<ExecutionRef>) -> KitResumeRequest<'_> {
         let execution = execution.into();
         KitResumeRequest { kit: self, target: own(&execution), request: self.process.kitaru.resume(&execution) }
+    }
+
+    /// Starts a fork: one of an execution of the kit, by [`Kitaru::fork`], or of a [history](crate::testkit::fork). Call its flow with its
+    /// id for its result.
+    ///
+    /// # Errors
+    ///
+    /// As [`ForkRequest::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The fork may begin, whether or not this is polled to its end.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # extern crate kitaru_core as kitaru;
+    /// # async fn doc(kit: kitaru::testkit::Testkit) -> Result<(), kitaru::Error> {
+    /// let fork = kit.fork(kit.kitaru().fork(("order", "job-42")).from("charge")).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn fork(&self, request: ForkRequest) -> Result<ExecutionRef, Error> {
+        self.vigil.ask();
+        let started = self.vigil.task(self.process.tasks.spawn(request.start())).await;
+        self.vigil.settled().await;
+        started
     }
 }
 
