@@ -13,7 +13,7 @@ use std::{
 
 use kitaru_agent::{
     Agent, Anthropic, Delta, Deltas, FunctionTool, Message, Model, ModelErrorKind, ModelRequest, ModelResponse, OpenAi,
-    RequestMessage, RunEvent, Tokens, ToolDefinition, ToolOutput,
+    OpenAiResponses, RequestMessage, RunEvent, Tokens, ToolDefinition, ToolOutput,
 };
 use serde_json::json;
 use support::LlMock;
@@ -26,10 +26,12 @@ const LATE: Duration = Duration::from_secs(20);
 fn models(server: &LlMock, retries: u32, stall: Duration) -> Vec<Arc<dyn Model>> {
     let openai = OpenAi::builder("sk-anything-at-all").base_url(server.base_url());
     let anthropic = Anthropic::builder("sk-anything-at-all").base_url(server.anthropic_url());
+    let responses = OpenAiResponses::builder("sk-anything-at-all").base_url(server.base_url());
     vec![
         // This timeout is for the first word.
         Arc::new(openai.retries(retries).timeout(stall).stall_timeout(stall).build().unwrap()),
         Arc::new(anthropic.retries(retries).timeout(stall).stall_timeout(stall).build().unwrap()),
+        Arc::new(responses.retries(retries).timeout(stall).stall_timeout(stall).build().unwrap()),
     ]
 }
 
@@ -133,6 +135,10 @@ broken_at_any_chunk! {
     a_message_that_ends_early_at_any_chunk_is_no_answer: 1, "truncate";
     a_message_with_any_chunk_corrupted_is_no_answer: 1, "malformed";
     a_message_that_stalls_at_any_chunk_is_no_answer: 1, "stall";
+    a_response_whose_connection_is_cut_at_any_chunk_is_no_answer: 2, "disconnect";
+    a_response_that_ends_early_at_any_chunk_is_no_answer: 2, "truncate";
+    a_response_with_any_chunk_corrupted_is_no_answer: 2, "malformed";
+    a_response_that_stalls_at_any_chunk_is_no_answer: 2, "stall";
 }
 
 #[tokio::test]
