@@ -157,6 +157,43 @@ async fn file_of_a_prompt_is_read_once_and_its_content_stays_though_the_file_cha
 }
 
 #[tokio::test]
+async fn run_that_continues_a_broken_one_knows_a_file_by_its_content() {
+    use kitaru::agent::{ModelError, ModelErrorKind};
+    for granular in [true, false] {
+        let file = TempFile::new(&format!("broken-{granular}.png"), &content());
+        let looks = model();
+        let rejected = std::sync::Arc::new(AtomicU32::new(0));
+        let (inner, count) = (looks.clone(), rejected.clone());
+        let model = FunctionModel::from_async("mock", move |request| {
+            let (inner, count) = (inner.clone(), count.clone());
+            async move {
+                // The second request is rejected once.
+                if request.tool_returns().len() == 1 && count.fetch_add(1, Ordering::Relaxed) == 0 {
+                    return Err(ModelError::new(ModelErrorKind::Rejected, "no"));
+                }
+                kitaru::agent::Model::request(&inner, &request).await
+            }
+        });
+        let agent = KitaruAgent::new(looker(model)).granular_checkpoints(granular);
+        let media = file.media();
+        let flow = dynamic::flow("story").run(move || async move {
+            let prompt = || Prompt::from("Look.").with(media.clone());
+            let history = || {
+                kitaru::agent::History::from(vec![kitaru::agent::Message::Request(kitaru::agent::RequestMessage::new(
+                    vec![kitaru::agent::RequestPart::Attachment(kitaru::agent::Attachment::new(media.clone()))],
+                ))])
+            };
+            agent.run(prompt()).history(history()).await.unwrap_err();
+            Ok::<_, RunError>(agent.run(prompt()).history(history()).await?.output)
+        });
+        let kitaru = store().await;
+        // The file in the history, the same in the prompt, and both of the tools.
+        assert_eq!(flow.id("job").on(&kitaru).await.unwrap(), "2402 bytes");
+        assert_eq!(looks.requests(), 3, "the first request is not asked again; granular: {granular}");
+    }
+}
+
+#[tokio::test]
 async fn missing_file_ends_the_run_before_a_request_and_the_next_attempt_reads_again() {
     let kitaru = store().await;
     let asked = model();

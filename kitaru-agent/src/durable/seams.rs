@@ -1,5 +1,6 @@
 //! Decorators that make each request to a model, and each computation of instructions, a checkpoint.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::delta::{Delta, Deltas};
 use crate::error::{ModelError, ToolError};
 use crate::files;
 use crate::instructions::Instructions;
-use crate::message::{Media, ModelResponse};
+use crate::message::{History, Media, ModelResponse};
 use crate::model::{Model, ModelProfile, ModelRequest};
 use crate::price::Price;
 use crate::prompt::Prompt;
@@ -173,19 +174,20 @@ impl Model for DurableModel {
 }
 
 impl<T> KitaruAgent<T> {
-    /// The prompt, with the content of its files. Each file is a record of its own, so that a replay does not read it again.
-    pub(super) async fn with_files(&self, prompt: Prompt) -> Result<Prompt, ToolError> {
-        let mut contents: Vec<(Media, Media)> = Vec::new();
-        for media in prompt.media().filter(|media| media.path().is_some()) {
-            if contents.iter().all(|(known, _)| known != media) {
-                let name = format!("{}_content", self.agent.parts.name);
-                let checkpoint = self.sensitivity.of(dynamic::checkpoint(name).version(self.version.clone()).json());
-                let content = checkpoint.arg("media", media).run(|| files::read(media)).await?;
-                contents.push((media.clone(), content));
-            }
+    /// Reads the files that a prompt and a history name. Each file is a record of its own, so that a replay does not read it
+    /// again.
+    pub(super) async fn read_files(&self, prompt: &mut Prompt, history: &mut History) -> Result<(), ToolError> {
+        let named: Vec<Media> =
+            prompt.media().chain(history.media()).filter(|media| media.path().is_some()).cloned().collect();
+        for (_, media) in named.iter().enumerate().filter(|(nth, media)| !named[..*nth].contains(media)) {
+            let name = format!("{}_content", self.agent.parts.name);
+            let checkpoint = self.sensitivity.of(dynamic::checkpoint(name).version(self.version.clone()).json());
+            let content = checkpoint.arg("media", media).run(|| files::read(media)).await?;
+            let read = |other: &Media| if other == media { content.clone() } else { other.clone() };
+            *prompt = prompt.map_media(read);
+            *history = mem::take(history).map_media(read);
         }
-        let content = |media: &Media| contents.iter().find(|(known, _)| known == media).map(|(_, content)| content);
-        Ok(prompt.map_media(|media| content(media).unwrap_or(media).clone()))
+        Ok(())
     }
 }
 

@@ -66,8 +66,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     }
 
     /// Runs the turn. A fresh turn does not continue a broken run.
-    pub(super) async fn go(self, flow: FlowOptions) -> Result<RunResult<T>, RunError> {
+    pub(super) async fn go(mut self, flow: FlowOptions) -> Result<RunResult<T>, RunError> {
         self.check_options()?;
+        // Before all else, so that what is asked is known by content: in keys, and for a run that continues a broken one.
+        self.agent.read_files(&mut self.prompt, &mut self.options.history).await.map_err(AgentError::Prompt)?;
         match self.agent.granularity {
             Granularity::Call => self.run_in_calls(&flow).await,
             _ => self.run_as_checkpoint(&flow).await,
@@ -108,10 +110,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
     }
 
     async fn run_in_calls(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
-        let unread = self.prompt.clone();
-        let prompt = self.agent.with_files(unread.clone()).await.map_err(AgentError::Prompt)?;
         let continued = self.continued(flow);
-        let Turn { agent, prompt: _, options, listener, budget } = self;
+        let Turn { agent, prompt, options, listener, budget } = self;
+        let asked = prompt.clone();
         let (replayed, progress) = (Replayed::of(budget.as_ref()), continued.progress());
         let seams = Seams::of(&agent, progress.clone(), Some(replayed.clone()));
         let mut turn = turn::Turn::new(in_checkpoints(&agent, &prompt, &seams), prompt, options, budget.clone());
@@ -119,7 +120,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
             Ok(result) => Ok(result.with_replayed(replayed.usage())),
             Err(error) => {
                 let error = RunError::from(error);
-                let subject = agent.subject(unread, turn.history().to_vec().into());
+                let subject = agent.subject(asked, turn.history().to_vec().into());
                 continued.broke(subject, BrokenRun::new(progress, budget), &error);
                 Err(error)
             }
@@ -128,11 +129,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
 
     async fn run_as_checkpoint(mut self, flow: &FlowOptions) -> Result<RunResult<T>, RunError> {
         let key = self.key();
-        let unread = self.prompt.clone();
-        // Read before the turn: its record has only their digests.
-        let prompt = self.agent.with_files(unread.clone()).await.map_err(AgentError::Prompt)?;
         let continued = self.continued(flow);
-        let Turn { agent: durable, prompt: _, options, listener, budget } = self;
+        let Turn { agent: durable, prompt, options, listener, budget } = self;
         let progress = continued.progress();
         let within = in_checkpoints(&durable, &prompt, &Seams::of(&durable, progress.clone(), None));
         let agent = &durable.agent;
@@ -191,7 +189,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Turn<T> {
         let turn = match turn {
             Ok(turn) => turn,
             Err(TurnFailure { error, given, .. }) => {
-                let subject = durable.subject(unread, options.history);
+                let subject = durable.subject(prompt, options.history);
                 continued.broke(subject, BrokenRun::of_turn(given, call, budget), &error);
                 return Err(error);
             }

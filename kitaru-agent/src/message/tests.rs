@@ -119,6 +119,8 @@ fn the_stored_form_of_format_3_is_this_json_and_reads_back() {
         ])),
         Message::Response(said),
     ]);
+    let asked = History::from(history.messages()[..1].to_vec());
+    assert!(serde_json::to_string(&asked).unwrap().starts_with(r#"{"format":3,"#));
     let digest = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
     let json = concat!(
         r#"{"format":3,"messages":[{"request":{"parts":[{"user_prompt":{"content":"Look."}},"#,
