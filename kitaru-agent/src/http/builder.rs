@@ -37,6 +37,7 @@ impl Settings {
     }
 
     /// The host of its address; empty for one that is invalid.
+    #[cfg(feature = "openai")]
     pub(crate) fn host(&self) -> String {
         reqwest::Url::parse(&self.base_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }

@@ -13,6 +13,7 @@ pub(crate) enum Carried<'a> {
     Url(&'a str),
 }
 
+#[cfg(feature = "openai")]
 impl Carried<'_> {
     /// One address for both.
     pub(crate) fn into_url(self, media: &Media) -> String {
@@ -79,6 +80,7 @@ pub(crate) fn of_call<'a>(message: &'a [RequestPart], id: &'a str) -> impl Itera
 }
 
 /// Whether the prompts of a message have media.
+#[cfg(feature = "openai")]
 pub(crate) fn has_media(message: &[RequestPart]) -> bool {
     message.iter().any(|part| matches!(part, RequestPart::Attachment(attached) if attached.call.is_none()))
 }

@@ -43,6 +43,7 @@ impl Object {
     }
 
     /// A number that is not negative.
+    #[cfg(feature = "openai")]
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         self.get(name)?.get().parse().ok().filter(|number| *number >= 0.0)
     }
@@ -178,6 +179,7 @@ impl Pieces {
     }
 
     /// Adds a text.
+    #[cfg(feature = "openai")]
     pub(crate) fn push_text(&mut self, text: &str) {
         self.push_whole(text.as_bytes());
     }
