@@ -20,6 +20,9 @@ use tracing_subscriber::registry::LookupSpan;
 use self::ring::{Ring, Rings};
 use crate::api;
 
+/// Where the library says what runs, for spans of other tools.
+const TELEMETRY: &str = "kitaru::telemetry";
+
 /// The events of this process; none until a layer is made.
 static RINGS: OnceLock<Rings> = OnceLock::new();
 
@@ -72,7 +75,8 @@ where
     // Spans of the library have the level `DEBUG`.
     let filter = filter_fn(move |metadata| match metadata.is_span() {
         true => is_ours(metadata),
-        false => *metadata.level() <= level,
+        // What is for tools that trace programs is left out.
+        false => *metadata.level() <= level && metadata.target() != TELEMETRY,
     });
     LogLayer(rings).with_filter(filter.with_max_level_hint(level.max(LevelFilter::DEBUG)))
 }

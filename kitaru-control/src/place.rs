@@ -3,11 +3,9 @@
 //! It is in the store's folder, unless the path of that is too long. Then it is in a folder of this user's alone, and the file
 //! `lock` of the store has its path on the second line.
 
-use std::collections::hash_map::DefaultHasher;
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
-use std::hash::{Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -42,10 +40,7 @@ fn choose_among(folder: &Path, others: impl IntoIterator<Item = PathBuf>) -> io:
     if fits(&path) {
         return Ok(SocketPlace { path, is_in_folder: true });
     }
-    // The next process that opens the store replaces what a dead one has left.
-    let mut hasher = DefaultHasher::new();
-    folder.hash(&mut hasher);
-    let name = format!("{:016x}.sock", hasher.finish());
+    let name = name_of(folder)?;
     let mut refused = io::Error::other("its path is too long for a socket; move the store to a shorter one");
     for other in others {
         let path = other.join(&name);
@@ -58,6 +53,13 @@ fn choose_among(folder: &Path, others: impl IntoIterator<Item = PathBuf>) -> io:
         }
     }
     Err(refused)
+}
+
+/// The name of a folder's socket in another one. It is that of no copy of the folder, and the next process that opens the store
+/// replaces what a dead one has left.
+fn name_of(folder: &Path) -> io::Result<String> {
+    let found = fs::metadata(folder)?;
+    Ok(format!("{:x}-{:x}.sock", found.dev(), found.ino()))
 }
 
 /// A server binds a path with one more byte first.
@@ -105,7 +107,9 @@ fn noted(folder: &Path) -> Option<PathBuf> {
     let mut bytes = Vec::new();
     File::open(lock).ok()?.take(MOST_LOCK).read_to_end(&mut bytes).ok()?;
     let path = PathBuf::from(OsStr::from_bytes(bytes.split(|byte| *byte == b'\n').nth(1)?));
-    path.is_absolute().then_some(path)
+    // A copy of a folder has the path of the original's socket.
+    let is_own = path.file_name().is_some_and(|name| name_of(folder).is_ok_and(|own| *name == *own));
+    (path.is_absolute() && is_own).then_some(path)
 }
 
 #[cfg(test)]
@@ -119,10 +123,14 @@ mod tests {
         let others = tempfile::tempdir().unwrap();
         let other = others.path().join("kitaru");
         let choose = |folder: &Path| choose_among(folder, [other.clone()]).unwrap();
-        let longest = PathBuf::from(format!("/{}", "a".repeat(MOST_PATH - "//control.sock~".len())));
+        let parent = others.path().canonicalize().unwrap();
+        let rest = MOST_PATH - parent.as_os_str().len() - "//control.sock~".len();
+        let longest = parent.join("a".repeat(rest));
+        let too_long = parent.join("a".repeat(rest + 1));
+        fs::create_dir_all(&longest).unwrap();
+        fs::create_dir_all(too_long.join("b")).unwrap();
         assert_eq!(choose(&longest), SocketPlace { path: longest.join(SOCKET), is_in_folder: true });
         assert!(!other.exists());
-        let too_long = PathBuf::from(format!("{}a", longest.display()));
         let SocketPlace { path, is_in_folder } = choose(&too_long);
         assert!(path.starts_with(&other) && !is_in_folder, "{path:?}");
         assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o700);
@@ -139,7 +147,8 @@ mod tests {
         fs::create_dir(others.path().join("elsewhere")).unwrap();
         symlink(others.path().join("elsewhere"), &link).unwrap();
         fs::write(&file, "").unwrap();
-        let folder = PathBuf::from(format!("/{}", "a".repeat(MOST_PATH)));
+        let folder = others.path().join("a".repeat(MOST_PATH));
+        fs::create_dir(&folder).unwrap();
         for taken in [&open, &link, &file] {
             let why = choose_among(&folder, [taken.clone()]).unwrap_err().to_string();
             assert!(why.contains("not a folder of this user alone"), "{why}");
@@ -151,16 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn place_in_a_lock_file_is_found_if_it_is_a_path() {
+    fn place_in_a_lock_file_is_found_if_it_is_a_path_for_that_folder() {
         let dir = tempfile::tempdir().unwrap();
         let lock = dir.path().join("lock");
+        let own = name_of(dir.path()).unwrap();
+        let found = format!("/run/a b/{own}");
         for (content, expected) in [
-            ("12 00ff\n/run/a b.sock", Some("/run/a b.sock")),
-            ("12 00ff", None),
-            ("12 00ff\n", None),
-            ("12 00ff\nrelative", None),
+            (format!("12 00ff\n{found}"), Some(found)),
+            ("12 00ff\n/run/1-2.sock".to_owned(), None),
+            ("12 00ff".to_owned(), None),
+            ("12 00ff\n".to_owned(), None),
+            (format!("12 00ff\n{own}"), None),
         ] {
-            fs::write(&lock, content).unwrap();
+            fs::write(&lock, &content).unwrap();
             assert_eq!(noted(dir.path()), expected.map(PathBuf::from), "{content}");
         }
         fs::remove_file(&lock).unwrap();

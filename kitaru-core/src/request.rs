@@ -126,6 +126,7 @@ pub(crate) struct ForkOrder {
     pub(crate) input: Option<Value>,
     pub(crate) tags: BTreeSet<String>,
     pub(crate) mail: MailWish,
+    pub(crate) by: Option<Actor>,
 }
 
 /// Whether a fork has what was sent to the original.
@@ -138,7 +139,7 @@ pub(crate) enum MailWish {
 impl ForkOrder {
     pub(crate) fn of(original: ExecutionId) -> Self {
         let (id, way, from, set) = (None, ForkWay::Prefix, None, Vec::new());
-        ForkOrder { original, id, way, from, set, input: None, tags: BTreeSet::new(), mail: MailWish::Keep }
+        ForkOrder { original, id, way, from, set, input: None, tags: BTreeSet::new(), mail: MailWish::Keep, by: None }
     }
 }
 

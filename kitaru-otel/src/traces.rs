@@ -56,10 +56,14 @@ impl Traces {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` (`http://localhost:4318` unless set), `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`,
     /// `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_SCHEDULE_DELAY`.
     ///
+    /// Makes ring the cryptography of `rustls` in this process, unless the program has installed another one before.
+    ///
     /// # Errors
     ///
     /// When the endpoint is not an address.
     pub fn otlp() -> Result<Self, TracesError> {
+        // The client has no cryptography of its own. Fails where the program has chosen one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpJson).build();
         let exporter = exporter.map_err(|why| TracesError(why.to_string()))?;
         Ok(Self::to(BatchSpanProcessor::builder(exporter).build()))

@@ -77,6 +77,10 @@ async fn audit_says_who_answered_sent_cancelled_and_resumed() {
     assert_eq!(said(job.audit()), expected, "a repetition has no effect, and no entry");
     assert_eq!(job.audit()[1].at().duration_since(job.audit()[0].at()).unwrap(), DAY);
 
+    ada.fork(("kept_up", "job")).id("fork").start().await.unwrap();
+    let forked = [("forked".to_owned(), "kept_up/job", "Ada")];
+    assert_eq!(said(shown(&kitaru, "fork").await.audit()), forked, "entries are not copied to a fork");
+
     waits(&kitaru, "failed", 13).await;
     kitaru.by("Ada").resume(("kept_up", "failed")).await.unwrap_err();
     waits(&kitaru, "cancelled", 2).await;
@@ -180,6 +184,19 @@ async fn execution_that_has_not_ended_or_has_a_parent_that_asks_is_not_deleted()
     kitaru.delete(("kept_up", "child")).await.unwrap();
     kitaru.delete(("keeps_a_child", "parent")).await.unwrap();
     assert!(kitaru.executions().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn call_during_a_deletion_begins_the_execution_again() {
+    let (kitaru, _clock) = memory().await;
+    for _ in 0..10 {
+        kept_up(1).id("job").on(&kitaru).await.unwrap();
+        let (deleted, called) =
+            tokio::join!(kitaru.delete(("kept_up", "job")).into_future(), kept_up(1).id("job").on(&kitaru));
+        deleted.unwrap();
+        called.unwrap();
+    }
+    assert_eq!(shown(&kitaru, "job").await.status(), Status::Completed);
 }
 
 async fn shown_or_none(kitaru: &Kitaru, id: &str) -> Option<Status> {

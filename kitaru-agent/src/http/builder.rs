@@ -89,14 +89,15 @@ macro_rules! builder {
             }
 
             /// Adds a header to each request, for a gateway or a provider's option. The last value of a name counts; a header
-            /// that carries the key may be replaced. Values are shown nowhere, and are not a part of a durable run's question.
+            /// that carries the key may be replaced. Values are not a part of a durable run's question, and no log,
+            /// record or `Debug` has them; in what a server quotes of them, those of 16 bytes and more are hidden.
             pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
                 self.settings.extras.header(name.into(), value.into());
                 self
             }
 
-            /// Adds a parameter to the address of each request, such as `api-version`. Values are shown nowhere, and are not a
-            /// part of a durable run's question.
+            /// Adds a parameter to the address of each request, such as `api-version`. Values are treated as those of
+            /// headers.
             pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
                 self.settings.extras.query(name.into(), value.into());
                 self

@@ -15,6 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// A run reads a file once, when it begins; a durable run records what it read. The provider fetches an address. Clones share
 /// the content.
 ///
+/// A file is a regular one of 32 MiB at most. A [`Prompt`](crate::Prompt) or a history that is read from JSON may name any file that
+/// the program can read, which a run then sends to the provider: do not read either from a client.
+///
 /// Its JSON form contains the content, in base64. A durable run keeps each content in one record; see the guide.
 ///
 /// # Examples

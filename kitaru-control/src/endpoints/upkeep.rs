@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -43,9 +44,7 @@ pub(super) async fn back_up(kitaru: &Kitaru, wanted: &api::BackUp) -> Result<api
             wanted.file
         )));
     }
-    let mut part = whole.clone().into_os_string();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let part = unfinished(&whole);
     let (begun, named) = (part.clone(), whole.clone());
     let file = off_the_runtime(move || begin(&begun, &named)).await?;
     let written = write(kitaru, file, (part.clone(), whole)).await;
@@ -55,15 +54,20 @@ pub(super) async fn back_up(kitaru: &Kitaru, wanted: &api::BackUp) -> Result<api
     written
 }
 
+/// The name of a backup until it is whole: another one each time, so that two to one file do not share it.
+fn unfinished(whole: &Path) -> PathBuf {
+    static NTH: AtomicU64 = AtomicU64::new(0);
+    let (pid, nth) = (std::process::id(), NTH.fetch_add(1, Ordering::Relaxed));
+    let mut name = whole.to_owned().into_os_string();
+    name.push(format!(".{pid}-{nth}.part"));
+    PathBuf::from(name)
+}
+
 fn begin(part: &Path, whole: &Path) -> io::Result<File> {
     if fs::symlink_metadata(whole).is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    // What a process has left that died is of no use.
-    match fs::remove_file(part) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
-        _ => {}
-    }
+    // A file that is there is not this process's.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(part)
 }
 
@@ -109,5 +113,21 @@ fn unwritten(why: &io::Error) -> Problem {
             "failed",
             format!("cannot write the backup: {why}; name a file that the process of the store can write"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_backups_to_one_file_do_not_share_an_unfinished_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let whole = dir.path().join("backup");
+        let (first, second) = (unfinished(&whole), unfinished(&whole));
+        assert_ne!(first, second);
+        begin(&first, &whole).unwrap();
+        begin(&second, &whole).unwrap();
+        assert_eq!(begin(&first, &whole).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
 }

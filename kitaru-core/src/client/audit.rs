@@ -9,8 +9,9 @@ use crate::view::AuditEntry;
 
 impl Kitaru {
     /// A handle whose requests are in the audit under this name: [`answer`](Self::answer), [`signal`](Self::signal),
-    /// [`cancel`](Self::cancel), [`resume`](Self::resume), [`delete`](Self::delete), [`gc`](Self::gc). An entry is durable in
-    /// the same commit as what it names. Requests through a handle without a name leave no entry.
+    /// [`cancel`](Self::cancel), [`resume`](Self::resume), [`fork`](Self::fork), [`delete`](Self::delete), [`gc`](Self::gc). An
+    /// entry is durable in the same commit as what it names, but for that of `gc`, which follows its deletions. Requests through
+    /// a handle without a name leave no entry.
     ///
     /// The name has 128 bytes at most; the rest of a longer one is cut off.
     ///

@@ -38,7 +38,8 @@ impl Kitaru {
     /// # Ok(()) }
     /// ```
     pub fn fork(&self, original: impl Into<ExecutionRef>) -> ForkRequest {
-        let order = original.into().checked().map(ForkOrder::of);
+        let by = self.by.clone();
+        let order = original.into().checked().map(|original| ForkOrder { by, ..ForkOrder::of(original) });
         ForkRequest { inner: self.inner.clone(), order }
     }
 }

@@ -22,12 +22,30 @@ const GENERATIONS: usize = 16;
 impl Engine {
     /// Deletes an execution that has ended, with all its generations. No task drives it meanwhile.
     pub(crate) async fn delete(self: &Arc<Self>, execution: ExecutionId, by: Option<Actor>) -> Result<(), Error> {
-        let request = Request { by, ..Request::steering(&execution, Ask::Delete) };
-        let (_, active) = self.launch(request)?.settled().await?;
+        let active = loop {
+            let request = Request { by: by.clone(), ..Request::steering(&execution, Ask::Delete) };
+            match self.launch(request) {
+                Ok(launched) => break launched.settled().await?.1,
+                // What has ended is driven for a moment more, and what reads its result drives it, too.
+                Err(refused) if refused.is_misuse() && self.has_ended(&execution).await? => {
+                    if let Some(driven) = self.registry.join(&execution) {
+                        driven.ended().await;
+                    }
+                }
+                Err(refused) => return Err(refused),
+            }
+        };
         match active.ended().await.fault() {
             Some(error) if !error.is_cancelled() => Err(error),
             _ => self.runtime.ledger.bound_audit_of_store().await,
         }
+    }
+
+    /// Whether the recorded status of an execution is final.
+    async fn has_ended(&self, execution: &ExecutionId) -> Result<bool, Error> {
+        let (archive, wanted) = (self.runtime.archive.clone(), execution.clone());
+        let newest = blocking(move || archive.newest(&wanted)).await??;
+        Ok(newest.is_some_and(|stored| stored.state.status.is_final()))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine::rehearsal::{Rehearsal, SetCall};
 use crate::engine::state::Engine;
 use crate::error::{Error, Kind, cannot};
 use crate::id::{ExecutionId, Seq};
-use crate::journal::{CallFrame, ForkWay, Lineage, Original, SIGNAL_CHECKPOINT, call_identity};
+use crate::journal::{AuditAction, CallFrame, ForkWay, Lineage, Original, SIGNAL_CHECKPOINT, call_identity};
 use crate::ledger::{Archive, ForkStart, Stored, blocking, malformed};
 use crate::machine::{Ask, ForkCut, ForkableCall, ForkableJournal, ForkedJournal, RecordIx, SetValue};
 use crate::program::{self, FlowMeta, RequestInput};
@@ -223,7 +223,9 @@ fn prepare(engine: &Engine, stored: &Stored, order: &ForkOrder) -> Result<Prepar
     };
     let set = set.keys().filter_map(|at| journal.call(*at));
     let set = set.map(|call| SetCall { name: call.name(), key: call.key, occurrence: call.occurrence }).collect();
-    let start = ForkStart { row, journal: Arc::new(forked.journal), mail };
+    let about = ExecutionRef::of(original).to_string();
+    let audit = order.by.as_ref().map(|by| by.did(AuditAction::Forked, &about, engine.runtime.clock.now_ms()));
+    let start = ForkStart { row, journal: Arc::new(forked.journal), audit, mail };
     Ok(PreparedFork { execution, start, input, set, plan })
 }
 

@@ -80,8 +80,16 @@ impl Engine {
                 let behind = is_behind.then(|| LaunchedBehind { request: Box::new(request), differs });
                 (self.registry.joins(&execution, &active), behind)
             }
+            Seating::Refused { is_parked: true } if request.ask == Ask::Delete => {
+                return Err(cannot_delete(&execution, Some(Status::Waiting)));
+            }
             Seating::Refused { .. } if request.ask == Ask::Delete => {
-                return Err(cannot_delete(&execution, Some(Status::Running)));
+                return Err(cannot!(
+                    Kind::Misuse,
+                    "delete execution {execution}",
+                    "it runs, or a call of it is under way",
+                    "wait for it, or cancel it first"
+                ));
             }
             Seating::Refused { is_parked } => return Err(refused(&execution, call, is_parked)),
             Seating::Seat { seated, task, replaces } => {
@@ -172,8 +180,11 @@ impl Task {
                 // Another task has taken the seat.
                 return;
             }
-            // A fault is one for all who wait.
-            self.active.decide(matches!(&plan, Err(error) if !error.is_store() && !error.is_closed()));
+            // A fault is one for all who wait. Those behind a deletion ask again when it is done.
+            self.active.decide(match &plan {
+                Err(error) => !error.is_store() && !error.is_closed(),
+                Ok(plan) => matches!(plan, Plan::Delete(_)),
+            });
             match (self.carry_out(plan, request).await, meta) {
                 (Ended::ContinuedAsNew { journal, start_at_ms: None }, Some(meta)) => {
                     self.drives(journal);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::ExecutionId;
-use crate::journal::{Lineage, call_identity};
+use crate::journal::{AuditLine, Lineage, call_identity};
 use crate::ledger::{Addressee, Sent};
 use crate::machine::Journal;
 use crate::value::Key;
@@ -13,6 +13,8 @@ pub(crate) struct ForkStart {
     pub(crate) row: Lineage,
     /// The records that it takes over.
     pub(crate) journal: Arc<Journal>,
+    /// Who forked, if the request says so.
+    pub(crate) audit: Option<AuditLine>,
     /// What was sent to the original and is there for the fork.
     pub(crate) mail: Vec<ForkMail>,
 }
@@ -40,6 +42,6 @@ impl ForkStart {
 
     /// Of a generation that a fork begins as a child.
     pub(crate) fn of_child() -> Self {
-        ForkStart { row: Lineage::of_child(), journal: Arc::default(), mail: Vec::new() }
+        ForkStart { row: Lineage::of_child(), journal: Arc::default(), audit: None, mail: Vec::new() }
     }
 }

@@ -76,9 +76,10 @@ pub(super) fn kept(journal: JournalId, records: &Journal) -> impl Iterator<Item 
 impl ForkStart {
     /// The rows next to the header of the fork.
     pub(super) fn rows(self, journal: JournalId) -> Vec<Row> {
-        let ForkStart { row, journal: records, mail } = self;
+        let ForkStart { row, journal: records, audit, mail } = self;
         let mut rows = vec![rows::aside(journal, Aside::Fork, &[], Some(row.write()))];
         rows.extend(kept(journal, &records));
+        rows.extend(audit.map(|entry| Change::Audit(entry).row(journal)));
         rows.extend(mail.into_iter().map(|mail| mail.change().row(journal)));
         rows
     }
