@@ -76,15 +76,15 @@ pub use kitaru_control::{log_layer, log_layer_at};
 #[doc(hidden)]
 pub use kitaru_core::__private;
 pub use kitaru_core::{
-    Answer, AuditAction, AuditEntry, Backoff, Backup, BranchHandle, Call, CancelRequest, Cancellation, Checkup,
-    CheckupFinding, Clock, CloseRequest, Collected, ContinueAsNew, Cursor, Diff, DiffState, Error, Execution,
-    ExecutionRef, ExecutionRequest, ExecutionSize, FailedTry, FindingKind, FlowCall, FlowFunction, FlowSize,
-    ForkEffect, ForkLink, ForkPlan, ForkRequest, GcRequest, Handle, History, Kitaru, KitaruBuilder, ListRequest,
-    MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS, NotShown, OpenWait, Page, Pause, Race, Racers, Record,
-    RecordDiff, RecordStatus, Recovery, Resolution, ResumeRequest, Reuse, ShownValue, Signal, SignalRequest, Sleep,
-    Status, Summary, TableSize, Timeout, Unreadable, Wait, Watch, WeakKitaru, cancellation, current_execution, dynamic,
-    idempotency_key, is_fork, log, map, may_have_run, now, patched, publish, race, random, signal, sleep, sleep_until,
-    spawn, timeout, undo, uuid, wait,
+    Answer, AuditAction, AuditEntry, Backoff, Backup, BranchHandle, BulkReport, BulkRequest, Call, CancelRequest,
+    Cancellation, Checkup, CheckupFinding, Clock, CloseRequest, Collected, CommitMetrics, ContinueAsNew, Cursor, Diff,
+    DiffState, Error, Execution, ExecutionRef, ExecutionRequest, ExecutionSize, FailedTry, FindingKind, FlowCall,
+    FlowFailure, FlowFunction, FlowMetrics, FlowSize, ForkEffect, ForkLink, ForkPlan, ForkRequest, GcRequest, Handle,
+    History, Kitaru, KitaruBuilder, ListRequest, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TAGS, Metrics,
+    NotShown, OpenWait, Page, Pause, Race, Racers, Record, RecordDiff, RecordStatus, Recovery, Resolution,
+    ResumeRequest, Reuse, ShownValue, Signal, SignalRequest, Sleep, Status, Summary, TableSize, Timeout, Unreadable,
+    Wait, Watch, WeakKitaru, cancellation, current_execution, dynamic, idempotency_key, is_fork, log, map,
+    may_have_run, now, patched, publish, race, random, signal, sleep, sleep_until, spawn, timeout, undo, uuid, wait,
 };
 #[cfg(feature = "agent")]
 pub use kitaru_macros::tool;

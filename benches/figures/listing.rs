@@ -1,7 +1,7 @@
 //! What indexes cost an execution, and what they save a list.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use kitaru::{Error, Kitaru, ListRequest, Status, flow};
 use redb::{Database, TableDefinition};
@@ -156,6 +156,11 @@ pub(crate) async fn listed() {
         ("of those of a flow that failed, none", kitaru.executions().flow("rare").status(Status::Failed)),
         ("of those that run, none", kitaru.executions().status(Status::Running)),
         ("of the ids of a flow that begin with 0123", kitaru.executions().flow("brief").id_prefix("0123")),
+        ("of the ids that begin with 0123", kitaru.executions().id_prefix("0123")),
+        ("of a search for a tag", kitaru.executions().search("rare")),
+        ("of a search for the beginning of an id", kitaru.executions().search("0123")),
+        ("of a search for an error", kitaru.executions().search("it fails")),
+        ("of a search that finds nothing among all with an error", kitaru.executions().search("nothing of it")),
     ] {
         let (took, found) = page(request).await;
         println!("(l) {what}: {took:.0} us for {found}");
@@ -163,7 +168,7 @@ pub(crate) async fn listed() {
     // What all of them would be found by without an index.
     let (start, mut after, mut pages) = (Instant::now(), None, 0);
     loop {
-        let request = kitaru.executions().id_prefix("x");
+        let request = kitaru.executions().created_before(SystemTime::UNIX_EPOCH);
         let page = match after {
             Some(cursor) => request.after(cursor),
             None => request,
@@ -175,5 +180,13 @@ pub(crate) async fn listed() {
         }
     }
     println!("(l) a scan of all of them: {:.0} ms, {pages} pages", start.elapsed().as_secs_f64() * 1_000.0);
+    for what in ["the first time", "again"] {
+        let start = Instant::now();
+        let completed = kitaru.metrics().await.expect("it counts").executions(Status::Completed);
+        println!(
+            "(l) the numbers of the store, {what}: {:.1} ms; {completed} completed",
+            start.elapsed().as_secs_f64() * 1_000.0
+        );
+    }
     kitaru.close().await.expect("it closes");
 }

@@ -50,8 +50,9 @@ pub use call::{
 };
 pub use chance::{now, patched, random, uuid};
 pub use client::{
-    CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, ForkRequest, GcRequest, Handle, Kitaru,
-    KitaruBuilder, ListRequest, Recovery, ResumeRequest, SignalRequest, Watch, WeakKitaru, current_execution, is_fork,
+    BulkRequest, CancelRequest, CloseRequest, ContinueAsNew, ExecutionRequest, FlowCall, ForkRequest, GcRequest,
+    Handle, Kitaru, KitaruBuilder, ListRequest, Recovery, ResumeRequest, SignalRequest, Watch, WeakKitaru,
+    current_execution, is_fork,
 };
 pub use clock::Clock;
 pub use context::{BranchHandle, spawn, undo};
@@ -67,8 +68,9 @@ pub use publish::{log, publish};
 pub use race::{Race, Racers, race};
 pub use request::{MAX_TAG_BYTES, MAX_TAGS};
 pub use view::{
-    AuditEntry, Cursor, Diff, DiffState, Execution, ExecutionRef, FailedTry, ForkEffect, ForkLink, ForkPlan, History,
-    NotShown, OpenWait, Page, Pause, Record, RecordDiff, RecordStatus, ShownValue, Summary, Unreadable,
+    AuditEntry, BulkReport, CommitMetrics, Cursor, Diff, DiffState, Execution, ExecutionRef, FailedTry, FlowFailure,
+    FlowMetrics, ForkEffect, ForkLink, ForkPlan, History, Metrics, NotShown, OpenWait, Page, Pause, Record, RecordDiff,
+    RecordStatus, ShownValue, Summary, Unreadable,
 };
 
 /// What the macros expand onto. Not part of the public interface: it may change in any release.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -25,8 +25,44 @@ pub(crate) struct Runtime {
     pub(crate) park_after_ms: u64,
     /// Watchers of published values.
     pub(crate) watchers: Watchers,
+    pub(crate) counters: Counters,
     /// The director, in a test.
     pub(crate) direction: Direction,
+}
+
+/// What this process has done since the store was opened. Each count is one addition, under no lock.
+pub(crate) struct Counters {
+    pub(crate) opened_ms: u64,
+    /// Bodies of checkpoints whose outcome was recorded.
+    ran: AtomicU64,
+    /// Calls of checkpoints that a record answered.
+    replayed: AtomicU64,
+    /// Tries that failed and were followed by another one.
+    retried: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn since(opened_ms: u64) -> Self {
+        let [ran, replayed, retried] = [0; 3].map(AtomicU64::new);
+        Counters { opened_ms, ran, replayed, retried }
+    }
+
+    pub(crate) fn count_run(&self) {
+        self.ran.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_replay(&self) {
+        self.replayed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_retry(&self) {
+        self.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many checkpoints ran, and were replayed, and how many tries were repeated.
+    pub(crate) fn so_far(&self) -> [u64; 3] {
+        [&self.ran, &self.replayed, &self.retried].map(|count| count.load(Ordering::Relaxed))
+    }
 }
 
 /// Watchers that wait until an execution publishes something, or ends.

@@ -431,6 +431,9 @@ impl<B: Body> Durable<B> {
         self.stage = CallStage::Over;
         self.release_message();
         let RecordState::Recorded(at) = self.claim.standing else { unreachable!("only a record is released unrun") };
+        if spec.meta().effect.is_of_a_body() {
+            self.context.runtime.counters.count_replay();
+        }
         self.observe(|| Observation::Replayed { checkpoint: spec.name(), identity: self.identity() });
         let payload = self.context.journal.payload(at).expect("the index holds outcomes that were read");
         if payload.is_error() {

@@ -53,6 +53,11 @@ impl Effect {
             Effect::Child => SpanKind::Child,
         }
     }
+
+    /// Whether it is that of a checkpoint's own body.
+    pub(crate) fn is_of_a_body(self) -> bool {
+        matches!(self, Effect::AtLeastOnce | Effect::AtMostOnce)
+    }
 }
 
 /// What happens to an `at_most_once` body that may have run when its process crashed.

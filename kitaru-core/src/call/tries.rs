@@ -309,6 +309,7 @@ impl Tries {
         self.failures += 1;
         let context = scope.context();
         let execution = context.as_ref().map(|context| &context.attempt.execution);
+        context.iter().for_each(|context| context.runtime.counters.count_retry());
         match &options.outage {
             Some(outage) => {
                 log::waits_out(

@@ -19,7 +19,7 @@ use crate::ledger::blocking;
 use crate::ledger::{self, LedgerOptions};
 use crate::log;
 use crate::program;
-use crate::runtime::{DEFAULT_MAX_OUTCOME_BYTES, Runtime, Watchers};
+use crate::runtime::{Counters, DEFAULT_MAX_OUTCOME_BYTES, Runtime, Watchers};
 use crate::store::{self, Disk, Memory, Store};
 
 /// Options for opening a store. Made by [`Kitaru::builder`].
@@ -417,6 +417,7 @@ fn open(
     };
     let (archive, ledger) = ledger::open(store, options)?;
     let watchers = Watchers::default();
-    let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, direction };
+    let counters = Counters::since(clock.now_ms());
+    let runtime = Runtime { archive, ledger, clock, max_outcome_bytes, park_after_ms, watchers, counters, direction };
     Ok(Kitaru { inner: Arc::new(Engine::new(Arc::new(runtime), keeper, driving)), by: None })
 }

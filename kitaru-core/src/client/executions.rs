@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use crate::client::kitaru::Kitaru;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::id::Actor;
 use crate::journal::Status;
 use crate::view::{Cursor, ExecutionRef, Filter, Page};
 
@@ -50,7 +51,8 @@ impl Kitaru {
     /// # Ok(()) }
     /// ```
     pub fn executions(&self) -> ListRequest {
-        ListRequest { inner: self.inner.clone(), filter: Filter::default(), after: None, limit: DEFAULT_LIMIT }
+        let (inner, by) = (self.inner.clone(), self.by.clone());
+        ListRequest { inner, by, filter: Filter::default(), after: None, limit: DEFAULT_LIMIT }
     }
 }
 
@@ -58,10 +60,11 @@ impl Kitaru {
 #[must_use = "a list does nothing unless awaited"]
 #[derive(Clone)]
 pub struct ListRequest {
-    inner: Arc<Engine>,
-    filter: Filter,
-    after: Option<Cursor>,
-    limit: usize,
+    pub(super) inner: Arc<Engine>,
+    pub(super) by: Option<Actor>,
+    pub(super) filter: Filter,
+    pub(super) after: Option<Cursor>,
+    pub(super) limit: usize,
 }
 
 impl ListRequest {
@@ -122,6 +125,33 @@ impl ListRequest {
         self
     }
 
+    /// Lists only executions whose id begins with this word, or that have it as their flow or as a tag, or that failed, were
+    /// cancelled or are stuck with an error that contains it, in letters of either case. A second call replaces the first.
+    ///
+    /// Indexes lead to the ids, the flow, the tag, and all executions with an error. A page looks at 10,000 of them at most;
+    /// [`Page::looked_at`] says at how many it did, and its cursor continues there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # extern crate kitaru_core as kitaru;
+    /// # #[tokio::main] async fn main() -> Result<(), kitaru::Error> {
+    /// # use kitaru::Error;
+    /// # let kitaru = kitaru::Kitaru::builder().in_memory().open().await?;
+    /// let refuse = || kitaru::dynamic::flow("order").run(|| async { Err::<u32, _>(Error::msg("Card declined")) });
+    /// refuse().id("job-42").on(&kitaru).await.unwrap_err();
+    ///
+    /// for word in ["job-4", "order", "declined"] {
+    ///     assert_eq!(kitaru.executions().search(word).await?[0].id(), "job-42");
+    /// }
+    /// assert!(kitaru.executions().search("refund").await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub fn search(mut self, word: impl Into<String>) -> Self {
+        self.filter.search = Some(word.into());
+        self
+    }
+
     /// Continues after a page.
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
@@ -140,7 +170,7 @@ impl IntoFuture for ListRequest {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { inner, filter, after, limit } = self;
+        let Self { inner, filter, after, limit, by: _ } = self;
         Box::pin(inner.page(filter, after, limit))
     }
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod backup;
 mod builder;
+mod bulk;
 mod cancel;
 mod checkup;
 mod closing;
@@ -21,6 +22,7 @@ mod handle;
 mod implicit;
 mod kitaru;
 mod mail;
+mod metrics;
 mod pulse;
 mod refusals;
 mod register;
@@ -35,6 +37,7 @@ mod outside_tests;
 #[cfg(feature = "testkit")]
 pub(crate) use builder::TestStage;
 pub use builder::{KitaruBuilder, Recovery};
+pub use bulk::BulkRequest;
 pub use cancel::CancelRequest;
 pub use closing::CloseRequest;
 pub use companion::{Accompaniment, Companion};

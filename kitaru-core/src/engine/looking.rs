@@ -44,20 +44,23 @@ impl Engine {
                 return Ok(None);
             }
             let tags = archive.tags(&stored)?;
+            if !filter.fits_search(&stored, &tags) {
+                return Ok(None);
+            }
             // Some rows may be missing, if the deletion has begun.
             Ok(archive.has(&stored)?.then(|| Summary::new(stored, status, tags)))
         };
         let before = after.map(|Cursor(journal)| journal);
         let narrow = Narrow { by_status: self.by_status(&filter.statuses), ..filter.narrow() };
         let listed = archive.newest_first(before, (limit, MOST_LOOKED_AT), &narrow, read)?;
-        let Listed { found, unread, last, more } = listed;
+        let Listed { found, unread, looked_at, last, more } = listed;
         let journals: Vec<_> = unread.iter().map(|unread| unread.journal).collect();
         let mut names = archive.names(&journals)?;
         let unreadable = unread.into_iter().map(|Unread { journal, error }| {
             let execution = names.remove(&journal);
             Unreadable::new(execution, error)
         });
-        Ok(Page::new(found, unreadable.collect(), last.filter(|_| more).map(Cursor)))
+        Ok(Page::new((found, unreadable.collect()), looked_at, last.filter(|_| more).map(Cursor)))
     }
 
     /// A generation of an execution, the newest unless one is named. None if it does not exist.

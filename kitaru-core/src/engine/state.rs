@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::engine::active::{CallerView, Ended, interrupted};
 use crate::engine::admissions::Admissions;
 use crate::engine::companions::Companions;
+use crate::engine::counting::LastCount;
 use crate::engine::keeper::Keeper;
 use crate::engine::registry::Registry;
 use crate::error::{Error, Kind, cannot};
@@ -32,6 +33,8 @@ pub(crate) struct Engine {
     pub(super) retention: OnceLock<Duration>,
     /// What runs next to the store.
     pub(super) companions: Companions,
+    /// What was counted of the store the last time.
+    pub(super) last_count: LastCount,
     pub(super) closed: AtomicBool,
 }
 
@@ -47,6 +50,7 @@ impl Engine {
             most_driving: driving,
             retention: OnceLock::new(),
             companions: Companions::default(),
+            last_count: LastCount::default(),
             closed: AtomicBool::new(false),
         }
     }

@@ -7,6 +7,8 @@ use crate::id::JournalId;
 pub(crate) struct Listed<T> {
     pub(crate) found: Vec<T>,
     pub(crate) unread: Vec<Unread>,
+    /// How many generations were looked at.
+    pub(crate) looked_at: usize,
     /// The last generation that was looked at; none if there was none.
     pub(crate) last: Option<JournalId>,
     /// Whether there are more behind it.

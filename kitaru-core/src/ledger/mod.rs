@@ -29,6 +29,7 @@
 
 mod attempt;
 mod backup;
+mod census;
 mod change;
 mod checkup;
 mod embedded;
@@ -46,8 +47,10 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, cannot};
 use crate::pool::{self, Gone, LookupQueue, LookupTurn};
 
+pub(crate) use crate::store::{CLASS_BOUNDS_US, CommitTimes, Footprint, WriterLoad};
 pub(crate) use attempt::{Append, Appender, Left, Loaded};
 pub use backup::Backup;
+pub(crate) use census::{Census, FlowCensus, StatusCounts};
 pub(crate) use change::{AttemptEnd, Change, FirstAttempt, MemoEntry, NewGeneration, UnattendedEnd};
 pub use checkup::{Checkup, CheckupFinding, ExecutionSize, FindingKind, FlowSize, TableSize};
 #[cfg(feature = "testkit")]

@@ -35,6 +35,12 @@ impl GenerationState {
         self.status == Status::Waiting && self.due == Due::Execution
     }
 
+    /// Why it failed, is stuck or was cancelled, as lists show it.
+    pub(crate) fn error(&self) -> Option<&str> {
+        let has_error = matches!(self.status, Status::Failed | Status::Stuck | Status::Cancelled);
+        Some(&*self.reason).filter(|_| has_error)
+    }
+
     /// When a queued one begins, by the clock that is shown.
     pub(crate) fn starts_ms(&self) -> u64 {
         match self.due {

@@ -14,6 +14,8 @@ pub(crate) struct Narrow<'a> {
     /// All of these.
     pub(crate) tags: &'a [String],
     pub(crate) by_status: Option<ByStatus>,
+    /// A word that their id begins with, or that is their flow, a tag of theirs, or in the error that they ended with.
+    pub(crate) search: Option<&'a str>,
 }
 
 /// Where generations stand.

@@ -1,6 +1,7 @@
 //! What a store promises. Owns the trait and the words of it; must not know who keeps it.
 
 use std::ops::{Bound, ControlFlow};
+use std::path::PathBuf;
 
 use crate::error::{Error, Kind, cannot};
 use crate::store::RowKey;
@@ -47,12 +48,26 @@ pub trait Store: Send + Sync + 'static {
         Err(cannot!(Kind::Misuse, "read the whole store", "it keeps no state", "use a store on disk or in memory"))
     }
 
+    /// What it occupies.
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+
     /// Releases the store, for other processes too. Closing twice is not an error; every other call fails from then on.
     ///
     /// # Errors
     ///
     /// When it cannot be closed cleanly. It is released nevertheless.
     fn close(&self) -> Result<(), Error>;
+}
+
+/// What a store occupies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Its folder, and the version of its format, if it is on disk.
+    pub on_disk: Option<(PathBuf, u32)>,
+    /// The bytes of its files.
+    pub bytes: u64,
 }
 
 /// A range of keys, ordered bytewise.

@@ -47,7 +47,7 @@ use crate::store::disk::overlay::{Overlay, OverlayRows};
 use crate::store::disk::redb::{Redb, Snapshot};
 use crate::store::disk::segment::Segment;
 use crate::store::lock::FolderLock;
-use crate::store::{Order, Range, Row, Store, Table, Visit, VisitAll};
+use crate::store::{Footprint, Order, Range, Row, Store, Table, Visit, VisitAll};
 
 pub use opening::OpenOptions;
 pub(crate) use restoring::NewDisk;
@@ -366,6 +366,10 @@ impl Store for Disk {
             }
             Ok(())
         })
+    }
+
+    fn footprint(&self) -> Footprint {
+        self.shared.files.as_ref().map_or_else(Footprint::default, |files| files.footprint())
     }
 
     fn close(&self) -> Result<(), Error> {

@@ -16,7 +16,7 @@ mod writer;
 #[cfg(test)]
 mod contract_tests;
 
-pub use contract::{Order, Range, Row, Store, Table, Visit, VisitAll};
+pub use contract::{Footprint, Order, Range, Row, Store, Table, Visit, VisitAll};
 pub(crate) use disk::NewDisk;
 #[cfg(feature = "testkit")]
 pub(crate) use disk::platter::{Platter, Sectors, last_commit};
@@ -26,4 +26,4 @@ pub use memory::Memory;
 pub(crate) use seal::{Reader, seal};
 #[cfg(feature = "testkit")]
 pub(crate) use writer::{Before, Pace};
-pub(crate) use writer::{Submission, Submitter, Writer, WriterOptions};
+pub(crate) use writer::{CLASS_BOUNDS_US, CommitTimes, Submission, Submitter, Writer, WriterLoad, WriterOptions};

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, cannot};
-use crate::store::{Order, Range, Store, Table, Visit, VisitAll};
+use crate::store::{Footprint, Order, Range, Store, Table, Visit, VisitAll};
 
 const BYTES: usize = 4;
 
@@ -57,6 +57,10 @@ impl Reader {
         let length = open(table, key, &value)?.len();
         value.truncate(length);
         Ok(Some(value))
+    }
+
+    pub(crate) fn footprint(&self) -> Footprint {
+        self.0.footprint()
     }
 
     /// The keys of a range. Whether their rows can be read is not asked.

@@ -1,18 +1,21 @@
 //! The one thread that writes to a store. Owns group commit: all that is queued goes into one transaction, and what
 //! arrives meanwhile is the next one; no timer is needed. Must not know what is written.
 
+mod commits;
 #[cfg(feature = "testkit")]
 mod paced;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::{Error, Kind, cannot};
 use crate::store::{Row, RowKey, Store, Table, seal};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, lock};
 
+pub(crate) use commits::{CLASS_BOUNDS_US, CommitTimes};
 #[cfg(feature = "testkit")]
 pub(crate) use paced::{Before, Pace};
 
@@ -39,6 +42,16 @@ pub(crate) struct Submission {
     pub(crate) rows: Vec<Row>,
     /// Goes to the end of the submitter's journal.
     pub(crate) frame: Option<Vec<u8>>,
+}
+
+/// What waits for a writer, and what it has done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriterLoad {
+    /// How many submissions no commit has taken yet.
+    pub(crate) queued: usize,
+    /// The bytes of these, and of those that are being committed.
+    pub(crate) queued_bytes: usize,
+    pub(crate) commits: CommitTimes,
 }
 
 /// With more queued submissions their bytes are not counted again: that would happen for each batch.
@@ -80,6 +93,7 @@ struct Shared {
     options: WriterOptions,
     queue: Mutex<Queue>,
     arrived: Condvar,
+    commits: commits::CommitCounter,
     /// Rings in its place where a task does the work.
     #[cfg(feature = "testkit")]
     bell: Option<tokio::sync::Notify>,
@@ -148,6 +162,14 @@ impl Writer {
         Ok(())
     }
 
+    pub(crate) fn load(&self) -> WriterLoad {
+        let (queued, queued_bytes) = {
+            let queue = self.shared.queue();
+            (queue.submissions.len(), queue.bytes)
+        };
+        WriterLoad { queued, queued_bytes, commits: self.shared.commits.so_far() }
+    }
+
     /// Lands what is queued, and closes the store. Blocks. Closing twice is not
     /// an error.
     pub(crate) fn close(&self) -> Result<(), Error> {
@@ -175,6 +197,7 @@ impl Shared {
             options,
             queue: Mutex::default(),
             arrived: Condvar::new(),
+            commits: commits::CommitCounter::default(),
             #[cfg(feature = "testkit")]
             bell: None,
         }
@@ -373,8 +396,10 @@ impl Thread {
         if rows.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         let committed = catch_unwind(AssertUnwindSafe(|| self.store.commit(rows)))
             .unwrap_or_else(|panic| Err(Error::panicked("a call of the store", panic)));
+        self.shared.commits.add(begun.elapsed(), committed.is_ok());
         self.failure = committed.as_ref().err().cloned();
         committed
     }

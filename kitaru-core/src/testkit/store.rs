@@ -10,7 +10,9 @@ use crate::store::Platter;
 
 pub use crate::testkit::storm::crash_randomly_on_a_failing_disk;
 
-pub use crate::store::{Disk, Memory, OpenOptions, Order, Range, Row, RowKey, Store, Table, Visit, VisitAll};
+pub use crate::store::{
+    Disk, Footprint, Memory, OpenOptions, Order, Range, Row, RowKey, Store, Table, Visit, VisitAll,
+};
 
 /// Options for opening a test's own store.
 pub fn builder(store: impl Store) -> KitaruBuilder {

@@ -20,6 +20,7 @@ pub(crate) struct Filter {
     pub(crate) parent: Option<ExecutionRef>,
     /// All of these.
     pub(crate) tags: Vec<String>,
+    pub(crate) search: Option<String>,
 }
 
 impl Filter {
@@ -31,6 +32,7 @@ impl Filter {
             parent: self.parent.as_ref().map(|parent| (parent.flow(), parent.id())),
             tags: &self.tags,
             by_status: None,
+            search: self.search.as_deref(),
         }
     }
 
@@ -53,6 +55,17 @@ impl Filter {
             && self.id_prefix.as_ref().is_none_or(|prefix| execution.id.starts_with(&**prefix))
             && self.created_from.is_none_or(|from| unix_ms(from) <= *created_ms)
             && self.created_before.is_none_or(|before| *created_ms < unix_ms(before))
+    }
+
+    /// Whether a generation with these tags has what is searched for.
+    pub(crate) fn fits_search(&self, stored: &Stored, tags: &[String]) -> bool {
+        let Some(word) = &self.search else { return true };
+        let execution = &stored.header.execution;
+        let is_in = |error: &str| error.to_lowercase().contains(&word.to_lowercase());
+        execution.id.starts_with(&**word)
+            || *execution.flow == **word
+            || tags.contains(word)
+            || stored.state.error().is_some_and(is_in)
     }
 
     /// Whether a generation with this status matches.

@@ -63,6 +63,7 @@ struct SummaryForm<'a> {
     attempts: u32,
     tags: &'a [String],
     input: &'a str,
+    error: Option<&'a str>,
     created_ms: u64,
     updated_ms: u64,
 }
@@ -77,6 +78,7 @@ impl Serialize for Summary {
             attempts: self.attempts(),
             tags: self.tags(),
             input: self.input(),
+            error: self.error(),
             created_ms: unix_ms(self.created()),
             updated_ms: unix_ms(self.updated()),
         };
@@ -111,9 +113,11 @@ impl Serialize for Page {
         struct Form<'a> {
             executions: &'a [Summary],
             unreadable: &'a [Unreadable],
+            looked_at: usize,
             next_cursor: Option<Cursor>,
         }
-        let form = Form { executions: self, unreadable: self.unreadable(), next_cursor: self.next_cursor() };
+        let (unreadable, looked_at) = (self.unreadable(), self.looked_at());
+        let form = Form { executions: self, unreadable, looked_at, next_cursor: self.next_cursor() };
         form.serialize(serializer)
     }
 }

@@ -17,17 +17,28 @@ use crate::view::time::time;
 pub struct Page {
     summaries: Vec<Summary>,
     unreadable: Vec<Unreadable>,
+    looked_at: usize,
     next: Option<Cursor>,
 }
 
 impl Page {
-    pub(crate) fn new(summaries: Vec<Summary>, unreadable: Vec<Unreadable>, next: Option<Cursor>) -> Self {
-        Page { summaries, unreadable, next }
+    pub(crate) fn new(
+        (summaries, unreadable): (Vec<Summary>, Vec<Unreadable>),
+        looked_at: usize,
+        next: Option<Cursor>,
+    ) -> Self {
+        Page { summaries, unreadable, looked_at, next }
     }
 
     /// Where the next page begins, if there may be one.
     pub fn next_cursor(&self) -> Option<Cursor> {
         self.next
+    }
+
+    /// How many executions were looked at for this page: those that are on it, and those to which no index leads that the filters
+    /// leave out.
+    pub fn looked_at(&self) -> usize {
+        self.looked_at
     }
 
     /// The executions of this page that cannot even be summarized: their rows are damaged, or a newer version wrote them. They
@@ -129,6 +140,11 @@ impl Summary {
     /// A preview of the flow's arguments.
     pub fn input(&self) -> &str {
         &self.stored.header.input_preview
+    }
+
+    /// Why it failed, was cancelled or is stuck.
+    pub fn error(&self) -> Option<&str> {
+        self.stored.state.error()
     }
 
     /// When the generation began.

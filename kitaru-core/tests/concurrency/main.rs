@@ -54,7 +54,7 @@ mod store {
     mod seal;
     mod writer;
 
-    pub use contract::{Order, Range, Row, Store, Table, Visit, VisitAll};
+    pub use contract::{Footprint, Order, Range, Row, Store, Table, Visit, VisitAll};
     pub use key::RowKey;
     pub(crate) use seal::{Reader, seal};
     pub(crate) use writer::{Submission, Submitter, Writer, WriterOptions};

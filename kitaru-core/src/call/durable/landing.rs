@@ -82,6 +82,9 @@ impl<B: Body> Durable<B> {
         how: How,
     ) {
         let is_error = packed.class != Class::Value;
+        if matches!(how, How::Ran(_)) && spec.meta().effect.is_of_a_body() {
+            self.context.runtime.counters.count_run();
+        }
         let sensitive = spec.meta().sensitivity == Sensitivity::Hidden;
         if sensitive {
             packed.hide();

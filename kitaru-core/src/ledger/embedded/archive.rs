@@ -14,7 +14,7 @@ use crate::journal::{
 use crate::ledger::embedded::rows;
 use crate::ledger::{GenerationState, Listing, MemoEntry, Stored, malformed};
 use crate::machine::{Due, Journal};
-use crate::store::{Order, Reader, Table};
+use crate::store::{Footprint, Order, Reader, Table};
 use crate::value::Key;
 
 /// Receives the name and the value of each row next to a journal, and decides whether to continue.
@@ -76,6 +76,11 @@ impl Archive {
         let row = self.reader.get(Table::Aside, &aside_key(stored.journal, aside, name.as_bytes()))?;
         let read = row.map(|row| read(&row)).transpose();
         read.map_err(|why| malformed(&stored.header.execution, what, why))
+    }
+
+    /// What the store occupies.
+    pub(crate) fn footprint(&self) -> Footprint {
+        self.reader.footprint()
     }
 
     /// Whether a generation is still there. What was read of one that was deleted meanwhile counts for nothing.

@@ -3,16 +3,15 @@
 use std::ops::{Bound, ControlFlow};
 
 use crate::error::Error;
-use crate::id::{ExecutionId, JournalId, MAX_ID_BYTES};
-use crate::journal::{Indexed, Status, id_range, name_range, read_name_key};
+use crate::id::{ExecutionId, JournalId};
+use crate::journal::{Indexed, Status, name_range};
 use crate::ledger::Narrow;
+use crate::ledger::embedded::named;
 use crate::ledger::embedded::stream::{Budget, Sought, Source, Stream};
 use crate::store::{Order, Reader, Table};
 
 /// How many rows of indexes a page passes over.
 pub(crate) const MOST_PASSED: usize = 100_000;
-/// An id that begins as asked for leads to no more generations than this by the table of names; more are sought otherwise.
-pub(crate) const MOST_NAMED: usize = 10_000;
 
 /// The generations that all streams have, the newest first.
 pub(super) struct Candidates<'a> {
@@ -29,7 +28,7 @@ impl<'a> Candidates<'a> {
 
     /// Those that may fit.
     pub(super) fn narrowed(reader: &'a Reader, narrow: &Narrow<'_>) -> Result<Self, Error> {
-        let Narrow { flow, id_prefix, parent, tags, by_status } = narrow;
+        let Narrow { flow, id_prefix, parent, tags, by_status, search } = narrow;
         let mut sources = Vec::new();
         // What there may be the least of is first.
         sources.extend(parent.map(|(flow, id)| vec![Source::of(Indexed::Parent { flow, id })]));
@@ -51,8 +50,13 @@ impl<'a> Candidates<'a> {
             sources.push(standing_there);
         }
         if let Some(flow) = flow {
-            let named = id_prefix.map(|prefix| named(reader, flow, prefix)).transpose()?.flatten();
+            let named = id_prefix.map(|prefix| named::of_flow(reader, flow, prefix)).transpose()?.flatten();
             sources.push(vec![named.map_or_else(|| Source::of(Indexed::Flow(flow)), Source::Known)]);
+        } else if let Some(prefix) = id_prefix.filter(|prefix| !prefix.is_empty()) {
+            sources.extend(named::of_all(reader, prefix)?.map(|named| vec![Source::Known(named)]));
+        }
+        if let Some(word) = search.filter(|word| !word.is_empty()) {
+            sources.extend(searched(reader, word)?);
         }
         if sources.is_empty() {
             return Ok(Self::all(reader));
@@ -87,7 +91,7 @@ fn of_executions(reader: &Reader, executions: &[ExecutionId]) -> Result<Vec<u64>
         let (first, last) = name_range(execution);
         let range = (Bound::Included(&first[..]), Bound::Included(&last[..]));
         reader.scan(Table::Name, range, Order::Ascending, &mut |_, journal| {
-            found.extend(read_journal(journal));
+            found.extend(named::read_journal(journal));
             ControlFlow::Continue(())
         })?;
     }
@@ -95,32 +99,14 @@ fn of_executions(reader: &Reader, executions: &[ExecutionId]) -> Result<Vec<u64>
     Ok(found)
 }
 
-/// All generations of a flow whose ids begin with this, in descending order; nothing if they are too many. Ids are in the order of
-/// their lengths.
-fn named(reader: &Reader, flow: &str, prefix: &str) -> Result<Option<Vec<u64>>, Error> {
-    let (mut found, mut length) = (Vec::new(), prefix.len());
-    while length <= MAX_ID_BYTES && found.len() <= MOST_NAMED {
-        let (first, end) = id_range(flow, length, prefix);
-        let mut next = MAX_ID_BYTES + 1;
-        let range = (Bound::Included(&first[..]), Bound::Excluded(&end[..]));
-        reader.scan(Table::Name, range, Order::Ascending, &mut |key, journal| {
-            let Some((execution, _)) = read_name_key(key) else { return ControlFlow::Continue(()) };
-            if execution.id.len() == length && execution.id.starts_with(prefix) {
-                found.extend(read_journal(journal));
-                return if found.len() > MOST_NAMED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            }
-            // The first that is longer, or that has this length and comes behind.
-            next = execution.id.len().max(length + 1);
-            ControlFlow::Break(())
-        })?;
-        length = next;
-    }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    Ok((found.len() <= MOST_NAMED).then_some(found))
-}
-
-fn read_journal(named: &[u8]) -> Option<u64> {
-    named.first_chunk().map(|journal| u64::from_be_bytes(*journal))
+/// All that a word may lead to; nothing if that may be any.
+fn searched(reader: &Reader, word: &str) -> Result<Option<Vec<Source>>, Error> {
+    let Some(named) = named::of_all(reader, word)? else { return Ok(None) };
+    // Only these have an error. Either of the first two may become the other.
+    let errors = [Status::Failed, Status::Stuck, Status::Failed, Status::Cancelled].map(Indexed::Status);
+    let mut sources = vec![Source::Known(named), Source::of(Indexed::Flow(word)), Source::of(Indexed::Tag(word))];
+    sources.extend(errors.map(Source::of));
+    Ok(Some(sources))
 }
 
 /// The generation behind which a page begins, as the first one that may be on it.
@@ -134,7 +120,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::journal::name_key;
     use crate::ledger::ByStatus;
     use crate::store::{Memory, Row, RowKey, Store, seal};
 
@@ -228,39 +213,5 @@ mod tests {
         assert!(found.is_empty() && (19..25).contains(&spent), "{spent}");
         let narrow = Narrow { flow: Some("f"), tags: &["other".to_owned()], ..Narrow::default() };
         assert_eq!(gone_through(&reader, &narrow, 1), (vec![], 0), "a tag that nothing has costs one look");
-    }
-
-    #[test]
-    fn prefix_of_too_many_ids_is_left_to_the_index_of_the_flow() {
-        let named_rows = |ids: usize| {
-            let row = |nth: usize| {
-                let execution = ExecutionId { flow: "f".into(), id: format!("job {nth:05}").into() };
-                row(Table::Name, &name_key(&execution, 1), (nth as u64).to_be_bytes().to_vec())
-            };
-            reader(&(0..ids).map(row).collect::<Vec<_>>())
-        };
-        let found = named(&named_rows(MOST_NAMED), "f", "job").unwrap();
-        assert_eq!(found.map(|found| found.len()), Some(MOST_NAMED));
-        assert_eq!(named(&named_rows(MOST_NAMED + 1), "f", "job").unwrap(), None);
-    }
-
-    #[test]
-    fn ids_with_a_prefix_are_found_at_any_length() {
-        let ids = ["a", "b", "ab", "abc", "abd", "b0", "ba", "abcdefgh", "xabc", "a\u{0}"];
-        let mut rows = Vec::new();
-        for (nth, id) in ids.iter().enumerate() {
-            for (flow, generation) in [("f", 1), ("f", 2), ("f2", 1), ("e", 1)] {
-                let execution = ExecutionId { flow: flow.into(), id: (*id).into() };
-                let journal = nth as u64 * 4 + u64::from(generation) + if flow == "f" { 0 } else { 1_000 };
-                rows.push(row(Table::Name, &name_key(&execution, generation), journal.to_be_bytes().to_vec()));
-            }
-        }
-        let reader = reader(&rows);
-        for prefix in ["", "a", "ab", "abc", "b", "abcdefgh", "abcdefghi", "z", "\u{e9}"] {
-            let begins = ids.iter().enumerate().filter(|(_, id)| id.starts_with(prefix));
-            let mut expected: Vec<u64> = begins.flat_map(|(nth, _)| [1, 2].map(|n| nth as u64 * 4 + n)).collect();
-            expected.reverse();
-            assert_eq!(named(&reader, "f", prefix).unwrap(), Some(expected), "{prefix}");
-        }
     }
 }

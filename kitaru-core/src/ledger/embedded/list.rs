@@ -16,6 +16,7 @@ impl<T> Listed<T> {
     /// Looks at the next generation.
     fn look(&mut self, journal: JournalId, read: impl Fn(JournalId) -> Result<Option<T>, Error>) -> Result<(), Error> {
         self.last = Some(journal);
+        self.looked_at += 1;
         match read(journal) {
             // None if it was deleted meanwhile.
             Ok(one) => self.found.extend(one),
@@ -33,7 +34,7 @@ fn looked_at<T>(
     mut candidates: Candidates<'_>,
     read: impl Fn(JournalId) -> Result<Option<T>, Error>,
 ) -> Result<Listed<T>, Error> {
-    let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: before, more: true };
+    let mut all = Listed { found: Vec::new(), unread: Vec::new(), looked_at: 0, last: before, more: true };
     for _ in 0..most {
         let journal = match candidates.seek(candidates::from(all.last))? {
             Sought::Found(journal) => JournalId(journal),
@@ -101,7 +102,7 @@ impl Archive {
         read: impl Fn(JournalId) -> Result<Option<T>, Error>,
     ) -> Result<Listed<T>, Error> {
         let (journals, more) = self.journals(table, range, order, limit)?;
-        let mut all = Listed { found: Vec::new(), unread: Vec::new(), last: None, more };
+        let mut all = Listed { found: Vec::new(), unread: Vec::new(), looked_at: 0, last: None, more };
         journals.into_iter().try_for_each(|journal| all.look(journal, &read))?;
         Ok(all)
     }

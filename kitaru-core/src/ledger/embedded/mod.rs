@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod candidates;
 mod carry_over;
+mod census;
 mod checkup;
 mod claiming;
 mod claims;
@@ -20,6 +21,7 @@ mod indexing;
 mod laying;
 mod list;
 mod locks;
+mod named;
 mod opening;
 mod rows;
 mod search;
@@ -41,9 +43,11 @@ pub(crate) use waking::Waking;
 pub(crate) use writing::Ledger;
 
 #[cfg(test)]
-pub(crate) use candidates::{MOST_NAMED, MOST_PASSED};
+pub(crate) use candidates::MOST_PASSED;
 #[cfg(test)]
 pub(crate) use inbox::most_loaded_bytes;
+#[cfg(test)]
+pub(crate) use named::MOST_NAMED;
 #[cfg(test)]
 pub(crate) use opening::MOST_JOURNALS;
 #[cfg(feature = "testkit")]

@@ -58,6 +58,11 @@ impl Sleepers {
         lock(&self.due).first().map(|sleeper| sleeper.due_ms)
     }
 
+    /// How many are due, and were not taken yet.
+    pub(super) fn count_due(&self, now_ms: u64) -> usize {
+        lock(&self.due).iter().take_while(|sleeper| sleeper.due_ms <= now_ms).count()
+    }
+
     /// The one that is due first, if it is due.
     pub(super) fn take_due(&self, now_ms: u64) -> Option<Sleeper> {
         let mut due = lock(&self.due);

@@ -48,6 +48,11 @@ impl Ledger {
         self.sleepers.push(Sleeper { due_ms, journal, cause });
     }
 
+    /// How many generations are due, and resume as soon as they may be driven.
+    pub(crate) fn count_due(&self) -> usize {
+        self.sleepers.count_due(self.clock.steady_ms())
+    }
+
     /// A generation resumes: the time that it waited for no longer matters.
     pub(super) fn forget_time(&self, stored: &Stored) {
         if let Due::At(due_ms) = stored.state.due {

@@ -17,7 +17,7 @@ use crate::ledger::embedded::sleepers::Sleepers;
 use crate::ledger::embedded::{Archive, CarryOver};
 use crate::ledger::{Append, Appender, AttemptEnd, Change, NewGeneration, Tenure, UnattendedEnd};
 use crate::pool::LookupQueue;
-use crate::store::{Row, Submission, Submitter, Writer};
+use crate::store::{Row, Submission, Submitter, Writer, WriterLoad};
 use crate::sync::lock;
 
 /// What a store is to have. Writes are grouped: what is submitted meanwhile shares the next commit.
@@ -72,6 +72,11 @@ impl Ledger {
     /// Waits until everything is durable, and releases the store. Blocks.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.writer.close()
+    }
+
+    /// What waits to be written, and what was.
+    pub(crate) fn writer_load(&self) -> WriterLoad {
+        self.writer.load()
     }
 
     /// The number that the next journal gets.

@@ -25,7 +25,7 @@ pub(super) const DEFINITIONS: [Definition; Table::ALL.len()] = [
 ];
 
 /// The version of the files, the tables and their rows. Version 1 has no log and no index.
-const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 2;
 /// The first version with a log.
 const LOGGED: u32 = 2;
 const FORMAT_KEY: &[u8] = b"format";

@@ -9,8 +9,9 @@ use ::redb::backends::FileBackend;
 use ::redb::{Database, StorageBackend};
 
 use crate::error::{Error, Kind, cannot};
+use crate::store::Footprint;
 use crate::store::disk::acknowledged;
-use crate::store::disk::database::{builder, raise};
+use crate::store::disk::database::{FORMAT, builder, raise};
 use crate::store::disk::failure::guarded;
 use crate::store::disk::frame::HEADER;
 use crate::store::disk::mark::Mark;
@@ -74,6 +75,13 @@ impl Files {
 
     pub(super) fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// What the files occupy, as far as their names lead to them.
+    pub(super) fn footprint(&self) -> Footprint {
+        let dir = self.folder.path();
+        let sizes = [FILE, LOG[0], LOG[1]].iter().filter_map(|name| std::fs::metadata(dir.join(name)).ok());
+        Footprint { on_disk: Some((dir.to_owned(), FORMAT)), bytes: sizes.map(|file| file.len()).sum() }
     }
 
     /// The redb file, for messages.
