@@ -3,44 +3,25 @@
 //! Times are milliseconds since 1970, in fields that end in `_ms`; an absent time is `null`. A later release may add fields to
 //! what is sent. What is taken has no unknown fields.
 
+mod bulk;
 mod forks;
+mod list;
 mod reference;
+mod stats;
+mod upkeep;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-mod upkeep;
-
+pub use bulk::{CancelMany, ManyDone, NotDone, ResumeMany};
+pub use list::{ListQuery, Page, Summary, Unreadable};
+pub use stats::{CommitClass, CommitStats, FlowStats, LastFailure, OldestWait, Stats};
 pub use forks::{ArgumentDiff, Diff, DiffQuery, DiffSide, Fork, ForkEffect, ForkLink, Forked, RecordDiff};
 pub use reference::Reference;
 pub use upkeep::{
     Audit, AuditEntry, BackUp, Backup, Checkup, Collected, Delete, ExecutionSize, Finding, FlowSize, Found, Gc,
     StatusCount, TableSize,
 };
-
-/// What a list of executions is narrowed to. Values of one key are alternatives for `status`, and all wanted for `tag`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListQuery {
-    /// Only this flow.
-    pub flow: Option<String>,
-    /// Only ids that begin with this.
-    pub id_prefix: Option<String>,
-    /// Only these statuses: `queued`, `running`, `waiting`, `interrupted`, `completed`, `failed`, `cancelled`, `stuck`,
-    /// `continued_as_new`.
-    pub status: Vec<String>,
-    /// Only executions that carry all of these.
-    pub tag: Vec<String>,
-    /// Only children of this execution, as `flow/id`.
-    pub parent: Option<String>,
-    /// Only executions that were created at this time or later.
-    pub created_from_ms: Option<u64>,
-    /// Only executions that were created before this time.
-    pub created_before_ms: Option<u64>,
-    /// Continues behind the page that gave this.
-    pub cursor: Option<String>,
-    /// How many executions, 1 to 1,000; 100 unless set.
-    pub limit: Option<u32>,
-}
 
 /// Which records of an execution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,54 +57,6 @@ pub struct Status {
     pub pid: u32,
     /// Whether the API acts, or only shows.
     pub actions: bool,
-}
-
-/// A page of executions, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Page {
-    /// The executions.
-    pub executions: Vec<Summary>,
-    /// Executions that cannot be read.
-    pub unreadable: Vec<Unreadable>,
-    /// Where the next page begins; `null` behind the last.
-    pub next_cursor: Option<String>,
-}
-
-/// One execution of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Summary {
-    /// Its flow.
-    pub flow: String,
-    /// Its id.
-    pub id: String,
-    /// Its generation, counted from 1.
-    pub generation: u32,
-    /// Where it stands.
-    pub status: String,
-    /// How many attempts there were.
-    pub attempts: u32,
-    /// Its tags.
-    pub tags: Vec<String>,
-    /// A preview of its input.
-    pub input: String,
-    /// When it was created.
-    pub created_ms: u64,
-    /// When its status changed last.
-    pub updated_ms: u64,
-}
-
-/// An execution that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Unreadable {
-    /// Its flow, where that is known.
-    pub flow: Option<String>,
-    /// Its id, where that is known.
-    pub id: Option<String>,
-    /// Why it cannot be read.
-    pub error: String,
 }
 
 /// A value, as far as it can be shown.

@@ -153,6 +153,11 @@ impl Client {
         self.get(format!("{}?{}", path(flow, id, "/logs"), query.write())).await
     }
 
+    /// How the store and the process that holds it are doing, in numbers.
+    pub async fn stats(&self) -> Result<api::Stats, ClientError> {
+        self.get("/v1/stats".to_owned()).await
+    }
+
     /// The open questions, oldest first.
     pub async fn waits(&self) -> Result<api::Waits, ClientError> {
         self.get("/v1/waits".to_owned()).await
@@ -217,6 +222,16 @@ impl Client {
     /// Compares an execution with another one.
     pub async fn diff(&self, flow: &str, id: &str, query: &api::DiffQuery) -> Result<api::Diff, ClientError> {
         self.get(format!("{}?{}", path(flow, id, "/diff"), query.write())).await
+    }
+
+    /// Cancels the executions of a page.
+    pub async fn cancel_many(&self, many: &api::CancelMany) -> Result<api::ManyDone, ClientError> {
+        self.post_for("/v1/executions/cancel".to_owned(), many).await
+    }
+
+    /// Resumes the executions of a page.
+    pub async fn resume_many(&self, many: &api::ResumeMany) -> Result<api::ManyDone, ClientError> {
+        self.post_for("/v1/executions/resume".to_owned(), many).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {

@@ -2,20 +2,22 @@
 //! who may ask.
 
 mod forks;
+mod bulk;
+mod exposition;
+mod filtered;
 mod shown;
 mod upkeep;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use bytes::Bytes;
 use http::StatusCode;
-use kitaru_core::{Cursor, Execution, ExecutionRef, Kitaru, Status};
+use kitaru_core::{Execution, ExecutionRef, Kitaru, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
 use crate::routes::{Endpoint, Match};
 use crate::{api, logs};
+use filtered::filtered;
 
 /// How many records a page has unless the request says, and how many it has at most.
 const RECORDS: usize = 100;
@@ -32,7 +34,7 @@ pub(crate) struct Asked {
     pub(crate) actions: bool,
 }
 
-/// What is sent back: JSON.
+/// What is sent back: JSON, unless the endpoint has another type.
 pub(crate) type Answered = Result<Vec<u8>, Problem>;
 
 /// Carries out a request.
@@ -40,12 +42,7 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
     let Asked { found: Match { endpoint, named }, query, body, actions } = asked;
     let named = || ExecutionRef::new(&named[0], &named[1]);
     match endpoint {
-        Endpoint::Status => json(&api::Status {
-            api: "v1".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            actions,
-        }),
+        Endpoint::Status => json(&status(actions)),
         Endpoint::List => json(&list(kitaru, &api::ListQuery::read(&query)?).await?),
         Endpoint::Waits => json(&waits(kitaru).await?),
         Endpoint::Show => json(&show(kitaru, &named(), api::RecordsQuery::read(&query)?.generation).await?),
@@ -67,6 +64,10 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked) -> Answered {
         Endpoint::Backup => json(&upkeep::back_up(kitaru, &read(&body)?).await?),
         Endpoint::Fork => json(&fork(kitaru, &named(), &read(&body)?).await?),
         Endpoint::Diff => json(&diff(kitaru, &named(), &api::DiffQuery::read(&query)?).await?),
+        Endpoint::CancelMany => json(&bulk::cancel(kitaru, &read(&body)?).await?),
+        Endpoint::ResumeMany => json(&bulk::resume(kitaru, &read(&body)?).await?),
+        Endpoint::Stats => json(&stats(kitaru).await?),
+        Endpoint::Metrics => Ok(exposition::text(&stats(kitaru).await?).into_bytes()),
     }
 }
 
@@ -135,43 +136,20 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         .map_err(|error| Problem::misuse(format!("cannot read the body: {error}; openapi.json has its fields")))
 }
 
-/// A page of executions.
-pub(crate) async fn list(kitaru: &Kitaru, query: &api::ListQuery) -> Result<api::Page, Problem> {
-    let mut request = kitaru.executions();
-    if let Some(flow) = &query.flow {
-        request = request.flow(flow);
-    }
-    if let Some(prefix) = &query.id_prefix {
-        request = request.id_prefix(prefix);
-    }
-    for status in &query.status {
-        request = request.status(status.parse::<Status>()?);
-    }
-    for tag in &query.tag {
-        request = request.tag(tag);
-    }
-    if let Some(parent) = &query.parent {
-        request = request.parent(parent.parse::<ExecutionRef>()?);
-    }
-    if let Some(from) = query.created_from_ms {
-        request = request.created_from(time(from)?);
-    }
-    if let Some(before) = query.created_before_ms {
-        request = request.created_before(time(before)?);
-    }
-    if let Some(cursor) = &query.cursor {
-        request = request.after(cursor.parse::<Cursor>()?);
-    }
-    if let Some(limit) = query.limit {
-        request = request.limit(limit as usize);
-    }
-    Ok(shown::page(&request.await?))
+/// What process this is.
+pub(crate) fn status(actions: bool) -> api::Status {
+    let (api, version) = ("v1".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    api::Status { api, version, pid: std::process::id(), actions }
 }
 
-fn time(ms: u64) -> Result<SystemTime, Problem> {
-    UNIX_EPOCH
-        .checked_add(Duration::from_millis(ms))
-        .ok_or_else(|| Problem::misuse(format!("cannot read {ms} as a time: it is too far away")))
+/// How the store and its process are doing, in numbers.
+pub(crate) async fn stats(kitaru: &Kitaru) -> Result<api::Stats, Problem> {
+    Ok(shown::stats(&kitaru.metrics().await?))
+}
+
+/// A page of executions.
+pub(crate) async fn list(kitaru: &Kitaru, query: &api::ListQuery) -> Result<api::Page, Problem> {
+    Ok(shown::page(&filtered(kitaru, query)?.await?))
 }
 
 /// Checks that an execution is there. Reads no record.

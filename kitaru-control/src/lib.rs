@@ -64,6 +64,7 @@ mod routes;
 mod serve;
 #[cfg(feature = "mcp")]
 mod stdio;
+pub mod text;
 
 pub use body::{Body, BodyError};
 pub use client::{Client, ClientError};

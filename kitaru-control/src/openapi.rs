@@ -37,6 +37,11 @@ fn described(endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Described {
                 ("parent", "string", "Only children of this execution, as flow/id."),
                 ("created_from_ms", "integer", "Only executions that were created at this time or later."),
                 ("created_before_ms", "integer", "Only executions that were created before this time."),
+                (
+                    "q",
+                    "string",
+                    "Only executions whose id begins with this word, that have it as flow or tag, or in their error.",
+                ),
                 ("cursor", "string", "Continues behind the page that gave this."),
                 ("limit", "integer", "How many executions, 1 to 1,000; 100 unless set."),
             ],
@@ -123,6 +128,18 @@ fn described(endpoint: Endpoint, shapes: &mut SchemaGenerator) -> Described {
             None,
             shapes.subschema_for::<api::Diff>().to_value(),
         ),
+        Endpoint::CancelMany => {
+            let takes = shapes.subschema_for::<api::CancelMany>().to_value();
+            ("Cancels the executions of a page", &[], Some(takes), shapes.subschema_for::<api::ManyDone>().to_value())
+        }
+        Endpoint::ResumeMany => {
+            let takes = shapes.subschema_for::<api::ResumeMany>().to_value();
+            ("Resumes the executions of a page", &[], Some(takes), shapes.subschema_for::<api::ManyDone>().to_value())
+        }
+        Endpoint::Stats => {
+            ("The store and its process in numbers", &[], None, shapes.subschema_for::<api::Stats>().to_value())
+        }
+        Endpoint::Metrics => ("The same as Prometheus text", &[], None, json!({ "type": "string" })),
     };
     Described { summary, query, takes, gives }
 }
@@ -144,12 +161,13 @@ fn document() -> Value {
         parameters.extend(query.iter().map(|(name, kind, what)| {
             json!({ "name": name, "in": "query", "description": what, "schema": { "type": kind } })
         }));
+        let media_type = route.endpoint.media_type();
         let mut operation = json!({
             "summary": summary,
             "operationId": format!("{:?}", route.endpoint).to_lowercase(),
             "parameters": parameters,
             "responses": {
-                "200": { "description": "Done", "content": { "application/json": { "schema": gives } } },
+                "200": { "description": "Done", "content": { (media_type): { "schema": gives } } },
                 "default": {
                     "description": "Why it was not done",
                     "content": { "application/problem+json": { "schema": problem } },

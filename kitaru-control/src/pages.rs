@@ -5,7 +5,9 @@ mod assets;
 mod diff;
 mod execution;
 mod fork;
+mod flows;
 mod form;
+mod health;
 mod layout;
 mod list;
 mod text;
@@ -51,6 +53,8 @@ pub(crate) async fn answer(kitaru: &Kitaru, asked: Asked<'_>) -> Result<Answer, 
     match (reads, &*path) {
         (true, [""]) => Ok(list(kitaru, asked.query).await?),
         (true, ["waits"]) => Ok(Answer::Page(waits::page(&endpoints::waits(kitaru).await?, asked.actions))),
+        (true, ["flows"]) => Ok(Answer::Page(flows::page(&endpoints::stats(kitaru).await?))),
+        (true, ["health"]) => Ok(Answer::Page(health(kitaru, asked.actions).await?)),
         (true, ["e", flow, id]) => {
             let wanted = ExecutionRef::new(decoded(flow)?, decoded(id)?);
             let query = api::RecordsQuery::read(asked.query)?;
@@ -119,47 +123,40 @@ fn fields(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
     pairs(body).collect()
 }
 
-/// The list, narrowed by a word of the search box and by a status.
+/// The list, narrowed by a word of the search box, by a flow and by a status.
 async fn list(kitaru: &Kitaru, query: &str) -> Result<Answer, Problem> {
     let asked: Vec<_> = pairs(query).collect::<Result<_, _>>()?;
-    let field = |name: &str| asked.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim().to_owned());
-    let word = field("q").filter(|word| !word.is_empty());
-    let status = field("status").filter(|status| !status.is_empty());
+    let field = |name: &str| {
+        let given = asked.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim().to_owned());
+        given.filter(|value| !value.is_empty())
+    };
     let narrowed = api::ListQuery {
-        status: status.iter().cloned().collect(),
+        search: field("q"),
+        flow: field("flow"),
+        status: field("status").into_iter().collect(),
         cursor: field("cursor"),
         limit: Some(50),
         ..Default::default()
     };
-    let page = match &word {
-        None => endpoints::list(kitaru, &narrowed).await?,
-        Some(word) => {
-            if let Ok(named) = word.parse::<ExecutionRef>()
-                && endpoints::check(kitaru, &named).await.is_ok()
-            {
-                return Ok(Answer::See(link(named.flow(), named.id())));
-            }
-            search(kitaru, word, &narrowed).await?
-        }
-    };
-    Ok(Answer::Page(list::page(&page, word.as_deref(), status.as_deref())))
+    if let Some(word) = &narrowed.search
+        && let Ok(named) = word.parse::<ExecutionRef>()
+        && endpoints::check(kitaru, &named).await.is_ok()
+    {
+        return Ok(Answer::See(link(named.flow(), named.id())));
+    }
+    let page = endpoints::list(kitaru, &narrowed).await?;
+    Ok(Answer::Page(list::page(&page, &narrowed)))
 }
 
-/// The executions whose id begins with a word, or that have it as their flow or a tag.
-async fn search(kitaru: &Kitaru, word: &str, narrowed: &api::ListQuery) -> Result<api::Page, Problem> {
-    let ids = api::ListQuery { id_prefix: Some(word.to_owned()), ..narrowed.clone() };
-    let flows = api::ListQuery { flow: Some(word.to_owned()), ..narrowed.clone() };
-    let tags = api::ListQuery { tag: vec![word.to_owned()], ..narrowed.clone() };
-    let mut found = api::Page { executions: Vec::new(), unreadable: Vec::new(), next_cursor: None };
-    for query in [ids, flows, tags] {
-        // A word may be no tag, for example because it is too long.
-        let Ok(page) = endpoints::list(kitaru, &query).await else { continue };
-        for summary in page.executions {
-            if !found.executions.contains(&summary) {
-                found.executions.push(summary);
-            }
-        }
-    }
-    found.executions.sort_by_key(|summary| std::cmp::Reverse(summary.created_ms));
-    Ok(found)
+async fn health(kitaru: &Kitaru, actions: bool) -> Result<Markup, Problem> {
+    let troubled = api::ListQuery {
+        status: vec!["stuck".to_owned(), "interrupted".to_owned()],
+        limit: Some(20),
+        ..Default::default()
+    };
+    Ok(health::page(&health::Health {
+        status: endpoints::status(actions),
+        stats: endpoints::stats(kitaru).await?,
+        troubled: endpoints::list(kitaru, &troubled).await?,
+    }))
 }

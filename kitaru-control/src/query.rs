@@ -54,11 +54,12 @@ impl ListQuery {
                 "parent" => read.parent = Some(value),
                 "created_from_ms" => read.created_from_ms = Some(number(&name, &value)?),
                 "created_before_ms" => read.created_before_ms = Some(number(&name, &value)?),
+                "q" => read.search = Some(value),
                 "cursor" => read.cursor = Some(value),
                 "limit" => read.limit = Some(number(&name, &value)?),
                 _ => {
                     let known =
-                        "flow, id_prefix, status, tag, parent, created_from_ms, created_before_ms, cursor, limit";
+                        "flow, id_prefix, status, tag, parent, created_from_ms, created_before_ms, q, cursor, limit";
                     return Err(unknown(&name, known));
                 }
             }
@@ -69,7 +70,8 @@ impl ListQuery {
     pub(crate) fn write(&self) -> String {
         let mut pairs = Vec::new();
         let mut put = |name: &str, value: &str| pairs.push(format!("{name}={}", encode(value)));
-        let Self { flow, id_prefix, status, tag, parent, created_from_ms, created_before_ms, cursor, limit } = self;
+        let Self { flow, id_prefix, status, tag, parent, created_from_ms, created_before_ms, search, cursor, limit } =
+            self;
         flow.iter().for_each(|flow| put("flow", flow));
         id_prefix.iter().for_each(|prefix| put("id_prefix", prefix));
         status.iter().for_each(|status| put("status", status));
@@ -77,9 +79,17 @@ impl ListQuery {
         parent.iter().for_each(|parent| put("parent", parent));
         created_from_ms.iter().for_each(|ms| put("created_from_ms", &ms.to_string()));
         created_before_ms.iter().for_each(|ms| put("created_before_ms", &ms.to_string()));
+        search.iter().for_each(|word| put("q", word));
         cursor.iter().for_each(|cursor| put("cursor", cursor));
         limit.iter().for_each(|limit| put("limit", &limit.to_string()));
         pairs.join("&")
+    }
+}
+
+impl ListQuery {
+    /// Whether it narrows the list. A cursor and a limit do not.
+    pub(crate) fn has_condition(&self) -> bool {
+        *self != ListQuery { cursor: self.cursor.clone(), limit: self.limit, ..ListQuery::default() }
     }
 }
 
@@ -193,6 +203,7 @@ mod tests {
             parent: Some("a/b".into()),
             created_from_ms: Some(1),
             created_before_ms: Some(u64::MAX),
+            search: Some("no card & no cash".into()),
             cursor: Some("1-a".into()),
             limit: Some(7),
         };
@@ -206,6 +217,8 @@ mod tests {
         let diff = DiffQuery { with: "shop%2Forder/a b".into() };
         assert_eq!(DiffQuery::read(&diff.write()).unwrap(), diff);
         assert!(DiffQuery::read("").unwrap_err().body().detail.contains("with=flow/id"));
+        let unbounded = ListQuery { cursor: Some("1-a".into()), limit: Some(7), ..ListQuery::default() };
+        assert!(list.has_condition() && !unbounded.has_condition());
     }
 
     #[test]

@@ -293,8 +293,9 @@ impl Router {
         let query = head.uri.query().unwrap_or("");
         if is_api(head) {
             let found = routes::find(&head.method, head.uri.path())?;
+            let kind = found.endpoint.media_type();
             let asked = Asked { found, query: query.to_owned(), body, actions };
-            let json = match head.method {
+            let answer = match head.method {
                 Method::GET | Method::HEAD => endpoints::answer(kitaru, asked).await?,
                 // Not by this task: what is resumed is not to be driven by the runtime of a server.
                 _ => {
@@ -303,7 +304,7 @@ impl Router {
                     answered.await.unwrap_or_else(|| Err(Problem::closed()))?
                 }
             };
-            return Ok(whole(StatusCode::OK, "application/json", json));
+            return Ok(whole(StatusCode::OK, kind, answer));
         }
         let asked = pages::Asked { method: &head.method, path: head.uri.path(), query, body, actions };
         match pages::answer(kitaru, asked).await? {
@@ -342,7 +343,8 @@ impl Router {
 const MCP: &str = "/mcp";
 
 fn is_api(head: &Parts) -> bool {
-    head.uri.path() == "/v1" || head.uri.path().starts_with("/v1/")
+    let path = head.uri.path();
+    path == "/v1" || path.starts_with("/v1/") || path == "/metrics"
 }
 
 /// Nothing from elsewhere, no script and no style in the page itself.

@@ -26,6 +26,20 @@ pub(crate) enum Endpoint {
     Backup,
     Fork,
     Diff,
+    CancelMany,
+    ResumeMany,
+    Stats,
+    Metrics,
+}
+
+impl Endpoint {
+    /// The type of what it sends back.
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Endpoint::Metrics => "text/plain; version=0.0.4; charset=utf-8",
+            _ => "application/json",
+        }
+    }
 }
 
 /// A path and its method. `{flow}` and `{id}` stand for one percent-encoded segment each.
@@ -45,7 +59,11 @@ pub(crate) const BACKUP: &str = "/v1/backup";
 pub(crate) static ROUTES: &[Route] = &[
     route(Method::GET, "/v1/status", Endpoint::Status),
     route(Method::GET, "/v1/waits", Endpoint::Waits),
+    route(Method::GET, "/v1/stats", Endpoint::Stats),
+    route(Method::GET, "/metrics", Endpoint::Metrics),
     route(Method::GET, "/v1/executions", Endpoint::List),
+    route(Method::POST, "/v1/executions/cancel", Endpoint::CancelMany),
+    route(Method::POST, "/v1/executions/resume", Endpoint::ResumeMany),
     route(Method::GET, "/v1/executions/{flow}/{id}", Endpoint::Show),
     route(Method::GET, "/v1/executions/{flow}/{id}/records", Endpoint::Records),
     route(Method::GET, "/v1/executions/{flow}/{id}/export", Endpoint::Export),

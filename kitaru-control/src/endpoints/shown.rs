@@ -1,8 +1,11 @@
 //! What the library shows, in the shapes of the API. Must not know how it is asked for.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kitaru_core::{AuditEntry, Checkup, Execution, ExecutionRef, OpenWait, Page, Record, ShownValue};
+use kitaru_core::{
+    AuditEntry, Checkup, Execution, ExecutionRef, FlowMetrics, Metrics, OpenWait, Page, Record, ShownValue, Status,
+};
 
 use crate::api;
 
@@ -38,6 +41,7 @@ pub(super) fn page(page: &Page) -> api::Page {
         attempts: summary.attempts(),
         tags: summary.tags().to_vec(),
         input: summary.input().to_owned(),
+        error: summary.error().map(beginning),
         created_ms: ms(summary.created()),
         updated_ms: ms(summary.updated()),
     });
@@ -49,7 +53,18 @@ pub(super) fn page(page: &Page) -> api::Page {
     api::Page {
         executions: executions.collect(),
         unreadable: unreadable.collect(),
+        looked_at: page.looked_at() as u64,
         next_cursor: page.next_cursor().map(|cursor| cursor.to_string()),
+    }
+}
+
+/// How many characters of an error are shown where many executions are.
+const ERROR: usize = 200;
+
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(ERROR) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -193,4 +208,77 @@ pub(super) fn record(record: &Record) -> api::Record {
         preview: record.preview().to_owned(),
         value: record.value().map(value),
     }
+}
+
+pub(super) fn stats(metrics: &Metrics) -> api::Stats {
+    let commits = metrics.commits();
+    let within = commits.within().map(|(time, commits)| api::CommitClass { us: us(time), commits });
+    let oldest_wait = metrics.oldest_wait().map(|(execution, since)| {
+        let api::Reference { flow, id } = reference(&execution);
+        api::OldestWait { flow, id, since_ms: ms(since) }
+    });
+    api::Stats {
+        executions: by_status(|status| metrics.executions(status)),
+        flows: metrics.flows().iter().map(flow).collect(),
+        uncounted: metrics.uncounted(),
+        counted_ms: ms(metrics.counted()),
+        oldest_wait,
+        due: metrics.due() as u64,
+        opened_ms: ms(metrics.opened()),
+        checkpoints_run: metrics.checkpoints_run(),
+        checkpoints_replayed: metrics.checkpoints_replayed(),
+        retries: metrics.retries(),
+        commits: api::CommitStats {
+            count: commits.count(),
+            failed: commits.failed(),
+            took_us: us(commits.took()),
+            within: within.collect(),
+        },
+        queued_writes: metrics.queued_writes() as u64,
+        queued_bytes: metrics.queued_bytes() as u64,
+        folder: metrics.folder().map(|folder| folder.display().to_string()),
+        format: metrics.format(),
+        bytes: metrics.bytes(),
+    }
+}
+
+fn flow(flow: &FlowMetrics) -> api::FlowStats {
+    let took = |share| flow.took(share).map(|took| us(took) / 1_000);
+    api::FlowStats {
+        flow: flow.flow().to_owned(),
+        is_known: flow.is_known(),
+        executions: by_status(|status| flow.executions(status)),
+        looked_at: flow.looked_at(),
+        reaches_ms: flow.reaches().map(ms),
+        started_last_hour: flow.started_last_hour(),
+        started_last_day: flow.started_last_day(),
+        ended_last_hour: flow.ended_last_hour(),
+        ended_last_day: flow.ended_last_day(),
+        failed_last_hour: flow.failed_last_hour(),
+        failed_last_day: flow.failed_last_day(),
+        median_ms: took(0.5),
+        p95_ms: took(0.95),
+        last_failure: flow.last_failure().map(|failure| api::LastFailure {
+            id: failure.execution().id().to_owned(),
+            error: beginning(failure.error()),
+            at_ms: ms(failure.time()),
+        }),
+    }
+}
+
+/// The statuses in the order of an execution's life.
+const STATUSES: [Status; 9] = [
+    Status::Queued,
+    Status::Running,
+    Status::Waiting,
+    Status::Interrupted,
+    Status::Completed,
+    Status::Failed,
+    Status::Cancelled,
+    Status::Stuck,
+    Status::ContinuedAsNew,
+];
+
+fn by_status(count: impl Fn(Status) -> u64) -> BTreeMap<String, u64> {
+    STATUSES.into_iter().map(|status| (status.to_string(), count(status))).collect()
 }

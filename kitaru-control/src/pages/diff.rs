@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::layout::{News, Place, page as whole};
-use super::text::{duration, link};
+use super::text::link;
 use crate::api::{Diff, DiffSide, RecordDiff, Reference};
+use crate::text::duration;
 
 pub(super) fn page(diff: &Diff) -> Markup {
     let name = |execution: &Reference| format!("{}/{}", execution.flow, execution.id);

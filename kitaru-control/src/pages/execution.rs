@@ -4,11 +4,12 @@ use maud::{Markup, html};
 
 use super::fork;
 use super::layout::{News, Place, page as whole};
-use super::text::{badge, duration, link, time};
+use super::text::{badge, link, time};
 use super::value::value;
 use super::waits;
 use crate::api::{self, Execution, Record, Records};
 use crate::query::encode;
+use crate::text::duration;
 
 pub(super) fn page(execution: &Execution, records: &Records, query: api::RecordsQuery, actions: bool) -> Markup {
     let of = link(&execution.flow, &execution.id);

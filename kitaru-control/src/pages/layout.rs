@@ -10,6 +10,8 @@ use crate::problem::Problem;
 pub(super) enum Place {
     Executions,
     Waits,
+    Flows,
+    Health,
     Elsewhere,
 }
 
@@ -38,8 +40,10 @@ pub(super) fn page(title: &str, place: Place, word: Option<&str>, news: &News, m
                     a.brand href="/" { "Kitaru" }
                     a href="/" aria-current=[current(Place::Executions)] { "Executions" }
                     a href="/waits" aria-current=[current(Place::Waits)] { "Inbox" }
+                    a href="/flows" aria-current=[current(Place::Flows)] { "Flows" }
+                    a href="/health" aria-current=[current(Place::Health)] { "Health" }
                     form action="/" role="search" {
-                        input type="search" name="q" value=[word] placeholder="Id, flow or tag" aria-label="Search: the beginning of an id, a flow or a tag";
+                        input type="search" name="q" value=[word] placeholder="Id, flow, tag or error" aria-label="Search: the beginning of an id, a flow, a tag, or a part of an error";
                     }
                 }
             }

@@ -6,23 +6,27 @@ use super::layout::{News, Place, page as whole};
 use super::text::{badge, link, time};
 use crate::api;
 use crate::query::encode;
+use crate::text::count;
 
 const STATUSES: [&str; 8] =
     ["running", "waiting", "failed", "stuck", "interrupted", "queued", "completed", "cancelled"];
 /// How often the page looks again, in milliseconds.
 const AGAIN: u32 = 3_000;
 
-pub(super) fn page(page: &api::Page, word: Option<&str>, status: Option<&str>) -> Markup {
-    let narrowed = |status: Option<&str>| {
-        let word = word.map(|word| format!("q={}", encode(word)));
-        let status = status.map(|status| format!("status={}", encode(status)));
-        let query: Vec<_> = word.into_iter().chain(status).collect();
-        format!("/?{}", query.join("&"))
+pub(super) fn page(page: &api::Page, narrowed: &api::ListQuery) -> Markup {
+    let (word, flow, status) = (narrowed.search.as_deref(), narrowed.flow.as_deref(), narrowed.status.first());
+    let address = |flow: Option<&str>, status: Option<&str>| {
+        let fields = [("q", word), ("flow", flow), ("status", status)];
+        let query = fields.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
+        format!("/?{}", query.collect::<Vec<_>>().join("&"))
     };
+    let narrowed = |status: Option<&str>| address(flow, status);
+    let status = status.map(String::as_str);
     let current = |this: Option<&str>| (this == status).then_some("true");
     let body = html! {
-        h1 { "Executions" @if let Some(word) = word { " of “" (word) "”" } }
-        ul.filters aria-label="Status" {
+        h1 { "Executions" @if let Some(flow) = flow { " of " (flow) } @if let Some(word) = word { " with “" (word) "”" } }
+        ul.filters aria-label="Filters" {
+            @if flow.is_some() { li { a href=(address(None, status)) { "of all flows" } } }
             li { a href=(narrowed(None)) aria-current=[current(None)] { "all" } }
             @for known in STATUSES {
                 li { a href=(narrowed(Some(known))) aria-current=[current(Some(known))] { (known) } }
@@ -32,14 +36,14 @@ pub(super) fn page(page: &api::Page, word: Option<&str>, status: Option<&str>) -
             p.error { "cannot read " (unreadable.flow.as_deref().unwrap_or("an execution")) " " (unreadable.id.as_deref().unwrap_or("")) ": " (unreadable.error) }
         }
         @if page.executions.is_empty() {
-            p.empty { "No executions here. Those of the store appear when a flow is called." }
+            p.empty { @if page.next_cursor.is_some() { "No executions among those that were looked at." } @else { "No executions here. Those of the store appear when a flow is called." } }
         } @else {
             table {
                 thead { tr { th { "Status" } th { "Execution" } th { "Input" } th { "Tags" } th { "Attempts" } th { "Created" } th { "Updated" } } }
                 tbody {
                     @for summary in &page.executions {
                         tr {
-                            td { (badge(&summary.status)) }
+                            td { (badge(&summary.status)) @if let Some(error) = &summary.error { div.why { (error) } } }
                             td { a href=(link(&summary.flow, &summary.id)) { (summary.flow) "/" (summary.id) } @if summary.generation > 1 { " " span.faint { "generation " (summary.generation) } } }
                             td { code { (short(&summary.input)) } }
                             td { @for tag in &summary.tags { span.tag { (tag) } } }
@@ -52,7 +56,10 @@ pub(super) fn page(page: &api::Page, word: Option<&str>, status: Option<&str>) -
             }
         }
         @if let Some(cursor) = &page.next_cursor {
-            p { a href={ (narrowed(status)) "&cursor=" (encode(cursor)) } rel="next" { "Older executions" } }
+            p {
+                @if page.looked_at > (page.executions.len() + page.unreadable.len()) as u64 { span.faint { "Looked at " (count(page.looked_at)) " executions. " } }
+                a href={ (narrowed(status)) "&cursor=" (encode(cursor)) } rel="next" { "Older executions" }
+            }
         }
     };
     whole("Executions", Place::Executions, word, &News::Every(AGAIN), &body)

@@ -1,4 +1,4 @@
-//! Times, durations and links, for people.
+//! Times and links, for people.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -11,17 +11,6 @@ pub(super) fn time(ms: u64) -> Markup {
     match exact {
         Some(exact) => html! { time datetime=(exact) { (exact.strftime("%Y-%m-%d %H:%M:%S UTC")) } },
         None => html! { (ms) " ms" },
-    }
-}
-
-/// How long something took.
-pub(super) fn duration(us: u64) -> String {
-    match us {
-        0..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
-        1_000_000..60_000_000 => format!("{:.2} s", us as f64 / 1e6),
-        60_000_000..3_600_000_000 => format!("{} min {} s", us / 60_000_000, us / 1_000_000 % 60),
-        _ => format!("{} h {} min", us / 3_600_000_000, us / 60_000_000 % 60),
     }
 }
 

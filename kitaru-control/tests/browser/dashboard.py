@@ -26,7 +26,7 @@ with sync_playwright() as playwright:
             page = context.new_page()
             page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
             log_in(page)
-            for name, path in [("list", "/"), ("inbox", "/waits"), ("approval", "/e/clerk/invoice-7"), ("failed", "/e/order/order-2")]:
+            for name, path in [("list", "/"), ("inbox", "/waits"), ("approval", "/e/clerk/invoice-7"), ("failed", "/e/order/order-2"), ("flows", "/flows"), ("health", "/health")]:
                 page.goto(base + path)
                 wide = page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= width, f"{name} is {wide} wide on a window of {width}"
@@ -62,6 +62,18 @@ with sync_playwright() as playwright:
     page.get_by_role("button", name="Yes").focus()
     page.keyboard.press("Enter")
     expect(page.locator("h1 .completed")).to_be_visible(timeout=20_000)
+
+    # One box finds an execution by its error, and the flows lead to those that failed.
+    page.goto(base + "/")
+    page.get_by_role("searchbox").fill("12 are left")
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="Flows").click()
+    page.locator("tr", has_text="order").first.get_by_role("link", name="failed").click()
+    expect(page.locator("h1")).to_contain_text("of order")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="Health").click()
+    expect(page.locator("h1")).to_have_text("Health")
 
     # A link to a record leads there.
     page.goto(f"{base}/e/order/order-1#r1")
