@@ -1,11 +1,13 @@
 //! What may be typed. Owns the names of commands and options; must not know what they do.
 
+mod filter;
+mod upkeep;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-mod upkeep;
-
+pub(crate) use filter::{Bulk, Cancel, List, Resume};
 pub(crate) use upkeep::{Delete, Gc, Import};
 
 /// See executions and steer them.
@@ -65,25 +67,10 @@ pub(crate) enum Command {
         #[arg(long)]
         key: Option<String>,
     },
-    /// Cancel an execution; its undo steps run
-    Cancel {
-        /// flow/id, or the beginning of an id
-        execution: String,
-        /// Skip the undo steps
-        #[arg(long)]
-        without_undo: bool,
-    },
-    /// Resume an execution that has failed, is stuck or was interrupted
-    Resume {
-        /// flow/id, or the beginning of an id
-        execution: String,
-        /// Run this failed record again; may be repeated
-        #[arg(long, value_name = "RECORD")]
-        forget: Vec<String>,
-        /// Run everything behind this record again
-        #[arg(long, value_name = "RECORD")]
-        after: Option<String>,
-    },
+    /// Cancel an execution, or all that match the filters; their undo steps run
+    Cancel(Cancel),
+    /// Resume an execution that has failed, is stuck or was interrupted, or all that match the filters
+    Resume(Resume),
     /// Begin a new execution with records of another one
     ///
     /// The program that has the flow must be running. Without --from, the fork has all records before the last --set; without
@@ -145,6 +132,8 @@ pub(crate) enum Command {
         #[arg(long)]
         allow_write: bool,
     },
+    /// Print the store and its process in numbers: flows, rates, durations, commits
+    Stats,
     /// Say which process holds the store
     Status,
     /// Print a completion script for a shell
@@ -152,34 +141,6 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct List {
-    /// Only this flow
-    #[arg(long)]
-    pub(crate) flow: Option<String>,
-    /// Only these statuses; may be repeated
-    #[arg(long, value_parser = STATUSES)]
-    pub(crate) status: Vec<String>,
-    /// Only ids that begin with this
-    #[arg(long, value_name = "PREFIX")]
-    pub(crate) id: Option<String>,
-    /// Only executions with this tag; with several, with all of them
-    #[arg(long)]
-    pub(crate) tag: Vec<String>,
-    /// Only children of this execution
-    #[arg(long, value_name = "FLOW/ID")]
-    pub(crate) parent: Option<String>,
-    /// How many
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) limit: u32,
-    /// Continue behind the page that printed this
-    #[arg(long)]
-    pub(crate) cursor: Option<String>,
-    /// Print the list again every second
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) watch: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -247,10 +208,6 @@ pub(crate) struct Logs {
     #[arg(long, value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub(crate) level: Option<String>,
 }
-
-/// The statuses of executions.
-const STATUSES: [&str; 9] =
-    ["queued", "running", "waiting", "interrupted", "completed", "failed", "cancelled", "stuck", "continued_as_new"];
 
 #[cfg(test)]
 mod tests {

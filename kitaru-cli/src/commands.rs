@@ -1,11 +1,13 @@
 //! What each command does. Owns the order of questions and what is printed; must not know how a text looks.
 
+mod bulk;
 mod fork;
 mod list;
 mod logs;
 mod mcp;
 mod serve;
 mod show;
+mod stats;
 mod tail;
 mod upkeep;
 
@@ -15,7 +17,7 @@ use serde_json::Value;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
-use crate::output::{now_ms, print, print_json};
+use crate::output::{done, now_ms, print, print_json};
 use crate::target::Store;
 use crate::text::{self, Cell};
 use crate::typed::value_of;
@@ -37,12 +39,9 @@ pub(crate) async fn run(store: &Store, command: Command, json: bool) -> Result<(
             let signal = api::Signal { signal, value: value_of(&value), key };
             send(store, &execution, &signal, json).await
         }
-        Command::Cancel { execution, without_undo } => {
-            cancel(store, &execution, api::Cancel { without_undo }, json).await
-        }
-        Command::Resume { execution, forget, after } => {
-            resume(store, &execution, &api::Resume { forget, after }, json).await
-        }
+        Command::Cancel(cancel) => bulk::cancel(store, cancel, json).await,
+        Command::Resume(resume) => bulk::resume(store, resume, json).await,
+        Command::Stats => stats::run(store, json).await,
         Command::Fork(fork) => fork::fork(store, fork, json).await,
         Command::Diff { first, second, all } => fork::diff(store, &first, &second, all, json).await,
         Command::Export { execution } => export(store, &execution).await,
@@ -73,14 +72,6 @@ fn answer_of(text: &str, schema: &Value) -> Value {
         (Some("boolean"), "no" | "n") => Value::Bool(false),
         (Some("string"), text) if !text.starts_with('"') => Value::String(text.to_owned()),
         _ => value_of(text),
-    }
-}
-
-/// Says what was done.
-fn done(json: bool, what: &str) -> Result<(), Failure> {
-    match json {
-        true => print_json(&api::Done {}),
-        false => print(&format!("{what}\n")),
     }
 }
 
@@ -150,18 +141,6 @@ async fn send(store: &Store, execution: &str, signal: &api::Signal, json: bool) 
     let target = store.find(execution).await?;
     store.client.signal(&target.flow, &target.id, signal).await?;
     done(json, &format!("sent {} to {}{}", text::plain(&signal.signal), target.name(), takes(store)))
-}
-
-async fn cancel(store: &Store, execution: &str, cancel: api::Cancel, json: bool) -> Result<(), Failure> {
-    let target = store.find(execution).await?;
-    store.client.cancel(&target.flow, &target.id, cancel).await?;
-    done(json, &format!("cancelled {}", target.name()))
-}
-
-async fn resume(store: &Store, execution: &str, resume: &api::Resume, json: bool) -> Result<(), Failure> {
-    let target = store.find(execution).await?;
-    store.client.resume(&target.flow, &target.id, resume).await?;
-    done(json, &format!("resumed {}", target.name()))
 }
 
 async fn export(store: &Store, execution: &str) -> Result<(), Failure> {

@@ -9,6 +9,8 @@ use kitaru_control::ClientError;
 pub(crate) enum Failure {
     /// What was asked for cannot be done.
     Failed(String),
+    /// The arguments do not fit together.
+    Usage(String),
     /// The store lacks the execution or the question.
     NotFound(String),
     /// The server refuses it, or its answer cannot be read.
@@ -23,6 +25,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Failure::Failed(_) | Failure::Unwell(_) | Failure::ClosedPipe => 1,
+            Failure::Usage(_) => 2,
             Failure::NotFound(_) => 3,
             Failure::Client(ClientError::Refused(problem)) => match &*problem.code {
                 "misuse" | "too_large" => 2,
@@ -40,7 +43,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Failed(why) | Failure::NotFound(why) => f.write_str(why),
+            Failure::Failed(why) | Failure::Usage(why) | Failure::NotFound(why) => f.write_str(why),
             Failure::Client(error) => error.fmt(f),
             Failure::Unwell(1) => f.write_str("the store has a problem, which is listed above"),
             Failure::Unwell(problems) => write!(f, "the store has {problems} problems, which are listed above"),

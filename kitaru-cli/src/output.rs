@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use kitaru_control::api;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -17,6 +18,14 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|why| Failure::Failed(format!("cannot print: {why}")))?;
     print(&format!("{text}\n"))
+}
+
+/// Says what was done.
+pub(crate) fn done(json: bool, what: &str) -> Result<(), Failure> {
+    match json {
+        true => print_json(&api::Done {}),
+        false => print(&format!("{what}\n")),
+    }
 }
 
 pub(crate) fn now_ms() -> u64 {

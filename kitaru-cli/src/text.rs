@@ -92,27 +92,6 @@ pub(crate) fn moment(ms: u64) -> String {
     time.map_or_else(|| format!("{ms} ms"), |time| time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
 }
 
-/// How long something took.
-pub(crate) fn duration(us: u64) -> String {
-    match us {
-        0..1_000 => format!("{us} µs"),
-        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
-        1_000_000..60_000_000 => format!("{:.2} s", us as f64 / 1e6),
-        60_000_000..3_600_000_000 => format!("{} min {} s", us / 60_000_000, us / 1_000_000 % 60),
-        _ => format!("{} h {} min", us / 3_600_000_000, us / 60_000_000 % 60),
-    }
-}
-
-/// How many bytes, for people.
-pub(crate) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
 /// A cell of a table: a text, and its style.
 pub(crate) struct Cell(pub(crate) String, pub(crate) Style);
 
@@ -164,8 +143,5 @@ mod tests {
         assert_eq!(when(0, 3_599_000), "59 min ago");
         assert_eq!(when(0, 86_400_000), "1970-01-01T00:00:00Z");
         assert_eq!(moment(1_020), "1970-01-01T00:00:01.020Z");
-        assert_eq!(duration(999), "999 µs");
-        assert_eq!((bytes(999), bytes(1_234_000)), ("999 B".to_owned(), "1.2 MB".to_owned()));
-        assert_eq!(duration(61_000_000), "1 min 1 s");
     }
 }

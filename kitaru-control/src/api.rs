@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use bulk::{CancelMany, ManyDone, NotDone, ResumeMany};
-pub use list::{ListQuery, Page, Summary, Unreadable};
-pub use stats::{CommitClass, CommitStats, FlowStats, LastFailure, OldestWait, Stats};
 pub use forks::{ArgumentDiff, Diff, DiffQuery, DiffSide, Fork, ForkEffect, ForkLink, Forked, RecordDiff};
+pub use list::{ListQuery, Page, Summary, Unreadable};
 pub use reference::Reference;
+pub use stats::{CommitClass, CommitStats, FlowStats, LastFailure, OldestWait, Stats};
 pub use upkeep::{
     Audit, AuditEntry, BackUp, Backup, Checkup, Collected, Delete, ExecutionSize, Finding, FlowSize, Found, Gc,
     StatusCount, TableSize,

@@ -1,10 +1,10 @@
 //! What the endpoints do. Owns how a request becomes a call of the library, and its result an answer; must not know paths or
 //! who may ask.
 
-mod forks;
 mod bulk;
 mod exposition;
 mod filtered;
+mod forks;
 mod shown;
 mod upkeep;
 

@@ -4,8 +4,8 @@
 mod assets;
 mod diff;
 mod execution;
-mod fork;
 mod flows;
+mod fork;
 mod form;
 mod health;
 mod layout;

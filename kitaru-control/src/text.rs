@@ -23,17 +23,14 @@ pub fn duration(us: u64) -> String {
 /// # Examples
 ///
 /// ```
-/// assert_eq!(kitaru_control::text::bytes(1_536), "1.5 KiB");
+/// assert_eq!(kitaru_control::text::bytes(1_234_000), "1.2 MB");
 /// ```
 pub fn bytes(bytes: u64) -> String {
-    let (mut size, mut unit) = (bytes as f64, 0);
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    while size >= 1_024.0 && unit + 1 < UNITS.len() {
-        (size, unit) = (size / 1_024.0, unit + 1);
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        unit => format!("{size:.1} {}", UNITS[unit]),
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 

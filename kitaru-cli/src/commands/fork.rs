@@ -11,6 +11,7 @@ use crate::output::{print, print_json};
 use crate::target::Store;
 use crate::text::{self, Cell};
 use crate::typed::value_of;
+use kitaru_control::text as number;
 
 /// How many columns an outcome takes in a table.
 const VALUE: usize = 40;
@@ -117,7 +118,7 @@ fn row(record: &api::RecordDiff) -> Vec<Cell> {
     let took = |side: &Option<api::DiffSide>| match side {
         None => "-".to_owned(),
         Some(side) if side.taken_over => "taken over".to_owned(),
-        Some(side) => text::duration(side.duration_us),
+        Some(side) => number::duration(side.duration_us),
     };
     vec![
         Cell(record.state.clone(), colour),

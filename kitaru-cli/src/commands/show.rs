@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use kitaru_control::api;
+use kitaru_control::text::duration;
 use serde::Serialize;
 
 use crate::args::Show;
@@ -160,7 +161,7 @@ fn written(execution: &api::Execution, records: &api::Records, (values, is_free)
             Cell(record.number.to_string(), text::FAINT),
             Cell(record.status.clone(), text::colour(&record.status)),
             Cell::new(text::plain(&record.name)),
-            Cell::new(text::duration(record.duration_us)),
+            Cell::new(duration(record.duration_us)),
             Cell::new(tries),
             Cell::new(if values { outcome } else { text::cut(&outcome, VALUE) }),
         ]

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::Path;
 
 use kitaru_control::api;
+use kitaru_control::text as number;
 use kitaru_core::{History, Kitaru};
 use serde::Serialize;
 
@@ -45,7 +46,7 @@ pub(super) async fn gc(store: &Store, gc: &Gc, json: bool) -> Result<(), Failure
     }
     let api::Collected { generations, bytes } = collected;
     let executions = if generations == 1 { "1 execution".to_owned() } else { format!("{generations} executions") };
-    let size = text::bytes(bytes);
+    let size = number::bytes(bytes);
     print(&match (generations, gc.dry_run) {
         (0, _) => "nothing is old enough to be deleted\n".to_owned(),
         (_, true) => format!("would delete {executions} with {size} of rows\n"),
@@ -87,7 +88,7 @@ fn written(checkup: &api::Checkup) -> String {
     let (rows, bytes) =
         checkup.tables.iter().fold((0, 0), |(rows, bytes), table| (rows + table.rows, bytes + table.bytes));
     let format = checkup.format.map_or_else(String::new, |format| format!("format {format}, "));
-    let mut written = format!("{format}{rows} rows with {}\n", text::bytes(bytes));
+    let mut written = format!("{format}{rows} rows with {}\n", number::bytes(bytes));
     if !checkup.statuses.is_empty() {
         let counts = checkup
             .statuses
@@ -97,7 +98,7 @@ fn written(checkup: &api::Checkup) -> String {
     }
     let row = |name: String, numbers: [u64; 2], bytes| {
         let [first, second] = numbers.map(|number| Cell::new(number.to_string()));
-        vec![Cell::new(name), first, second, Cell::new(text::bytes(bytes))]
+        vec![Cell::new(name), first, second, Cell::new(number::bytes(bytes))]
     };
     if !checkup.flows.is_empty() {
         let flows =
@@ -143,7 +144,7 @@ pub(super) async fn backup(store: &Store, file: &Path, json: bool) -> Result<(),
     match json {
         true => print_json(&backup),
         false => {
-            let (rows, size) = (backup.rows, text::bytes(backup.bytes));
+            let (rows, size) = (backup.rows, number::bytes(backup.bytes));
             print(&format!("wrote {}: {rows} rows with {size}\n", text::plain(name)))
         }
     }
