@@ -124,7 +124,7 @@ fn many_executions_are_cancelled_and_resumed_by_filters() {
     let holder = Holder::start(dir, &[]);
     for command in ["cancel", "resume"] {
         let (_, error) = ended(dir, &[command], 2);
-        assert!(error.contains("name an execution, give a filter, or --all"), "{error}");
+        assert!(error.contains("neither an execution nor a filter is given; give one, or --all"), "{error}");
         let (_, error) = ended(dir, &[command, "order-01", "--tag", "web"], 2);
         assert!(error.contains("leave out the filters, or the execution"), "{error}");
     }

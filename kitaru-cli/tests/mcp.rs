@@ -147,6 +147,9 @@ fn assistant_over_stdio_that_may_write_answers_and_cancels() {
     assert_eq!(results[2], ("{\"done\":\"cancelled order/order-2\"}".to_owned(), false));
     until("order-1 is shipped", || status(dir, "order-1") == "completed");
     assert_eq!(status(dir, "order-2"), "cancelled");
+    let shown = kitaru(dir).args(["show", "order-2"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("assistant via "), "{shown}");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -20,8 +20,10 @@ use crate::actor::ACTOR;
 use crate::place;
 use crate::problem::Problem;
 
-/// How long another process may hold the store for a moment, as a command does.
+/// How long another process may hold the store without a socket: a command does for a moment, and a program while it opens it.
 const LOCK: Duration = Duration::from_secs(2);
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A store on disk.
 #[derive(Clone, Debug)]
@@ -42,29 +44,45 @@ impl Folder {
 
     /// Finds out who answers. The store is opened to be read only unless the request `acts`.
     pub(crate) async fn holder(&self, acts: bool) -> Result<Holder, Problem> {
+        let until = Instant::now() + LOCK;
+        loop {
+            let silent = match self.connect().await {
+                Ok(stream) => return Ok(Holder::Other(stream)),
+                Err(silent) => silent,
+            };
+            let detail = match self.open(acts).await {
+                Ok(kitaru) => return Ok(Holder::This(kitaru)),
+                // A process that opens the store serves its socket a moment after it has the lock.
+                Err(error) if error.is_locked() && Instant::now() < until => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) if error.is_locked() => format!(
+                    "cannot reach the store: the process that holds it serves no socket ({silent}); build it with the feature \
+                     `control`, or end it"
+                ),
+                Err(error) => format!("{error:#}"),
+            };
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unreachable", detail));
+        }
+    }
+
+    /// Connects to the process that holds the store.
+    async fn connect(&self) -> io::Result<UnixStream> {
         let dir = self.0.clone();
         let places = tokio::task::spawn_blocking(move || place::find(&dir)).await.unwrap_or_default();
         let mut silent = io::Error::other("its folder names none");
         for place in places {
             match UnixStream::connect(place).await {
-                Ok(stream) => return Ok(Holder::Other(stream)),
+                Ok(stream) => return Ok(stream),
                 Err(why) => silent = why,
             }
         }
-        self.open(acts).await.map(Holder::This).map_err(|error| {
-            let detail = match error.is_locked() {
-                true => format!(
-                    "cannot reach the store: the process that holds it serves no socket ({silent}); build it with the feature \
-                     `control`, or end it"
-                ),
-                false => format!("{error:#}"),
-            };
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unreachable", detail)
-        })
+        Err(silent)
     }
 
     async fn open(&self, acts: bool) -> Result<Kitaru, Error> {
-        let builder = Kitaru::builder().dir(&self.0).lock_timeout(LOCK).recovery(Recovery::Manual);
+        let builder = Kitaru::builder().dir(&self.0).lock_timeout(PAUSE).recovery(Recovery::Manual);
         let shown = builder.clone().read_only().open().await?;
         if !acts {
             return Ok(shown);
@@ -80,7 +98,7 @@ pub(crate) async fn forward(
     stream: UnixStream,
     head: &Parts,
     body: Bytes,
-    (actions, by): (bool, Option<String>),
+    (actions, by): (bool, Option<HeaderValue>),
 ) -> Result<Response<Incoming>, Problem> {
     let broken = |why: hyper::Error| {
         let detail = format!("cannot reach the process that holds the store: {why}; ask again");
@@ -96,9 +114,7 @@ pub(crate) async fn forward(
     if !actions {
         headers.insert(READ_ONLY, HeaderValue::from_static("1"));
     }
-    if let Some(by) = by.and_then(|by| HeaderValue::from_bytes(by.as_bytes()).ok()) {
-        headers.insert(ACTOR, by);
-    }
+    headers.extend(by.map(|by| (HeaderName::from_static(ACTOR), by)));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // It ends with the answer.
     tokio::spawn(connection);

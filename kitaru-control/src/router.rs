@@ -13,12 +13,12 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kitaru_core::{Kitaru, WeakKitaru};
 
 use crate::access::{Access, TOKEN_COOKIE, Who, may};
-use crate::actor::{actor, user};
+use crate::actor::{ACTOR, actor, sole_name, user};
 use crate::assistant::Ask;
 use crate::body::{Body, BodyError, MOST_BODY, full, passed_on};
 use crate::endpoints::{self, Asked};
@@ -223,7 +223,7 @@ impl Router {
         }
         let actions = self.access.identify(&head.method, &head.uri, &head.headers)?;
         if head.uri.path() == MCP {
-            let (ask, acts) = self.clone().for_assistant(actions);
+            let (ask, acts) = self.clone().for_assistant(actions, sole_name(&head.headers).cloned());
             return mcp::answer(ask, acts, head, read(body).await?).await;
         }
         may(&head.method, actions)?;
@@ -245,8 +245,11 @@ impl Router {
             }
             Store::Folder(folder) => match folder.holder(!matches!(head.method, Method::GET | Method::HEAD)).await? {
                 Holder::Other(stream) => {
-                    // The other process knows the user of this one.
-                    let by = Some(by).filter(|_| !matches!(self.access.who, Who::Socket));
+                    // The other process knows the user of this one, and adds it.
+                    let by = match self.access.who {
+                        Who::Socket => sole_name(&head.headers).cloned(),
+                        _ => HeaderValue::from_bytes(by.as_bytes()).ok(),
+                    };
                     Ok(forward(stream, head, body, (actions, by)).await?.map(passed_on))
                 }
                 Holder::This(kitaru) => {
@@ -258,22 +261,37 @@ impl Router {
         }
     }
 
-    /// How an assistant that was admitted asks the API, and whether it may act.
-    pub(crate) fn for_assistant(self, actions: bool) -> (Ask, bool) {
+    /// How the assistant asks the API that has started this process, and whether it may act. An audit names the user of the process.
+    pub(crate) fn for_own_assistant(mut self) -> (Ask, bool) {
+        if let Who::Closed = self.access.who {
+            self.access.who = Who::Socket;
+            self.peer = Some(user(rustix::process::geteuid().as_raw()));
+        }
+        self.for_assistant(true, Some(HeaderValue::from_static("assistant")))
+    }
+
+    /// How an assistant that was admitted asks the API, and whether it may act. `by` is whom its request names.
+    fn for_assistant(self, actions: bool, by: Option<HeaderValue>) -> (Ask, bool) {
         let acts = actions && self.access.actions && self.assistants_act;
         let ask: Ask = Arc::new(move |method, path, body| {
-            let router = self.clone();
-            Box::pin(async move { router.ask_whole(method, path, body, acts).await })
+            let (router, by) = (self.clone(), by.clone());
+            Box::pin(async move { router.ask_whole((method, path, by), body, acts).await })
         });
         (ask, acts)
     }
 
     /// Asks the API, and reads the answer to its end.
-    async fn ask_whole(&self, method: Method, path: String, body: Bytes, acts: bool) -> Result<Bytes, String> {
+    async fn ask_whole(
+        &self,
+        (method, path, by): (Method, String, Option<HeaderValue>),
+        body: Bytes,
+        acts: bool,
+    ) -> Result<Bytes, String> {
         let asked = async {
             may(&method, acts)?;
             let request = Request::builder().method(method).uri(path).body(());
-            let (head, ()) = request.map_err(|why| Problem::misuse(format!("cannot ask: {why}")))?.into_parts();
+            let (mut head, ()) = request.map_err(|why| Problem::misuse(format!("cannot ask: {why}")))?.into_parts();
+            head.headers.extend(by.map(|by| (HeaderName::from_static(ACTOR), by)));
             self.pass(&head, body, acts).await
         };
         let response = asked.await.map_err(|problem| problem.body().detail)?;

@@ -28,7 +28,7 @@ use crate::router::Router;
 /// ```
 #[cfg_attr(docsrs, doc(cfg(feature = "mcp")))]
 pub async fn serve_stdio(router: Router) -> Result<(), Error> {
-    let (ask, acts) = router.for_assistant(true);
+    let (ask, acts) = router.for_own_assistant();
     let (input, output) = stdio_pipes();
     let served = mcp::serve(ask, acts, input, output).await;
     served.map_err(|why| {

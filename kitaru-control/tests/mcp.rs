@@ -140,6 +140,8 @@ async fn assistant_looks_and_is_given_no_sensitive_value() {
     assert_eq!(shown["records"][1]["value"]["sensitive"], true);
     let hidden = call(&router, "value", json!({ "execution": "asks/job", "of": "2" })).await;
     assert_eq!(hidden, json!({ "sensitive": true }));
+    let stats = call(&router, "stats", json!({})).await;
+    assert_eq!(stats["executions"]["waiting"], 1, "{stats}");
     let waits = call(&router, "waits", json!({})).await;
     assert_eq!(
         (&waits["waits"][0]["name"], &waits["waits"][0]["schema"]["type"]),
@@ -157,7 +159,7 @@ async fn assistant_that_may_only_look_is_refused_every_action() {
     asking(&kitaru, "job").await;
     let shows = router(&kitaru).outer_server_authenticates([HOST]).allow_assistants_to_act();
     for router in [looking(&kitaru), shows] {
-        for tool in ["answer", "cancel", "resume"] {
+        for tool in ["answer", "cancel", "fork", "resume"] {
             let arguments = json!({ "execution": "asks/job", "wait": "approval", "value": true });
             refused(&router, tool, arguments, "this server only looks").await;
         }
@@ -171,7 +173,7 @@ async fn assistant_that_may_act_answers_cancels_and_learns_why_it_is_refused() {
     asking(&kitaru, "job").await;
     asking(&kitaru, "other").await;
     let router = acting(&kitaru);
-    assert!(tools(&router).await.ends_with(&["answer".into(), "cancel".into(), "resume".into()]));
+    assert!(tools(&router).await.ends_with(&["answer", "cancel", "fork", "resume"].map(str::to_owned)));
     let answer = |wait: &str, value: Value| json!({ "execution": "asks/job", "wait": wait, "value": value });
     refused(&router, "answer", answer("approval", json!("maybe")), "expected a boolean").await;
     refused(&router, "answer", json!({ "execution": "asks/job", "value": true }), "missing field `wait`").await;
@@ -179,7 +181,14 @@ async fn assistant_that_may_act_answers_cancels_and_learns_why_it_is_refused() {
     refused(&router, "show", json!({ "execution": "asks/nothing" }), "the store has none; look at the list").await;
     refused(&router, "show", json!({ "execution": "asks/job", "records": 1 }), "unknown field `records`").await;
     refused(&router, "list", json!({ "status": ["lost"] }), "lost").await;
-    refused(&router, "delete", json!({ "execution": "asks/job" }), "there is no such tool").await;
+    refused(&router, "fork", json!({ "execution": "asks/job", "from": "lost" }), "lost").await;
+    let planned = call(&router, "fork", json!({ "execution": "asks/job", "dry_run": true })).await;
+    assert_eq!((&planned["begun"], &planned["execution"]), (&json!(false), &json!("asks/job-fork-1")), "{planned}");
+    let forked = call(&router, "fork", json!({ "execution": "asks/job", "id": "tried" })).await;
+    assert_eq!((&forked["begun"], &forked["original"]["execution"]), (&json!(true), &json!("asks/job")), "{forked}");
+    let diff = call(&router, "diff", json!({ "first": "asks/job", "second": "asks/tried" })).await;
+    assert!(diff["same_input"] == true && diff["equal_records"].as_u64() > Some(0), "{diff}");
+    refused(&router, "delete", json!({ "execution": "asks/job" }), "not a tool of this server").await;
     let done = call(&router, "answer", answer("approval", json!(true))).await;
     assert_eq!(done["done"], "answered approval of asks/job");
     call(&router, "cancel", json!({ "execution": "asks/other" })).await;

@@ -8,7 +8,7 @@ use kitaru::{
     AuditAction, AuditEntry, Clock, Error, Execution, FindingKind, Kitaru, Status, checkpoint, flow, signal, undo, wait,
 };
 
-use crate::support::{Rows, disk, memory, until_it_holds};
+use crate::support::{Rows, disk, log, memory, until_it_holds};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -91,6 +91,44 @@ async fn audit_says_who_answered_sent_cancelled_and_resumed() {
     assert_eq!(said(shown(&kitaru, "cancelled").await.audit()), [("cancelled".to_owned(), "", "Ada")]);
     assert_eq!(said(shown(&kitaru, "abandoned").await.audit()), []);
     assert_eq!(said(shown(&kitaru, "failed").await.audit()), [], "what is refused has no entry");
+}
+
+#[flow]
+async fn undone_slowly(path: String) -> Result<u32, Error> {
+    let undone = path.clone();
+    undo(move || {
+        let path = undone.clone();
+        async move {
+            log(&path).say("undoes");
+            while log(&path).count("continue") == 0 {
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, Error>(())
+        }
+    });
+    wait::<u32>("answer").await
+}
+
+#[tokio::test]
+async fn audit_names_the_first_who_cancels_although_another_does_during_the_undo() {
+    let (kitaru, _clock) = memory().await;
+    drop(undone_slowly("two cancel".into()).id("job").on(&kitaru).start().await.unwrap());
+    let cancels = |by: &str| {
+        let kitaru = kitaru.by(by);
+        tokio::spawn(async move { kitaru.cancel(("undone_slowly", "job")).await })
+    };
+    let shown = async || kitaru.execution(("undone_slowly", "job")).await.unwrap().unwrap();
+    until_it_holds(async || shown().await.status() == Status::Waiting).await;
+    let first = cancels("Ada");
+    until_it_holds(async || log("two cancel").count("undoes") > 0).await;
+    let second = cancels("Bob");
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    log("two cancel").say("continue");
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(said(shown().await.audit()), [("cancelled".to_owned(), "", "Ada")]);
 }
 
 #[checkpoint]
@@ -225,6 +263,36 @@ async fn process_that_ends_while_it_deletes_leaves_no_part_of_an_execution() {
         kitaru.gc().older_than(Duration::ZERO).await.unwrap();
         assert!(kitaru.executions().await.unwrap().is_empty(), "{commits}");
     }
+}
+
+#[checkpoint]
+async fn kept_number(n: u32) -> u32 {
+    n
+}
+
+#[flow]
+async fn fails_after(numbers: u32) -> Result<u32, Error> {
+    for n in 0..numbers {
+        kept_number(n).await;
+    }
+    kept_part(13).await
+}
+
+#[tokio::test]
+async fn deletion_of_a_failed_execution_that_was_cut_off_is_finished() {
+    let (rows, clock) = (Rows::default(), Clock::manual());
+    let (builder, life) = rows.process(&clock);
+    let kitaru = builder.open().await.unwrap();
+    fails_after(1_100).id("job").on(&kitaru).await.unwrap_err();
+    life.ends_after(1);
+    kitaru.delete(("fails_after", "job")).await.unwrap_err();
+    life.dies(kitaru).await;
+    let (builder, _life) = rows.process(&clock);
+    let kitaru = builder.open().await.unwrap();
+    assert!(kitaru.execution(("fails_after", "job")).await.unwrap().is_none());
+    assert_eq!(rows.keys(Table::Execution).len(), 1, "a part of it is left");
+    kitaru.gc().older_than(Duration::ZERO).await.unwrap();
+    assert!(rows.keys(Table::Execution).is_empty() && rows.keys(Table::Journal).is_empty());
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ fn single<'a>(bulk: &'a Bulk, verb: &str) -> Result<Option<&'a str>, Failure> {
             text::plain(execution)
         ))),
         (None, true) => Err(Failure::Usage(format!(
-            "cannot {verb} executions: there is no filter; name an execution, give a filter, or --all"
+            "cannot {verb} executions: neither an execution nor a filter is given; give one, or --all"
         ))),
     }
 }

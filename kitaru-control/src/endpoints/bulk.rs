@@ -20,7 +20,7 @@ pub(super) async fn resume(kitaru: &Kitaru, many: &api::ResumeMany) -> Result<ap
 fn checked(kitaru: &Kitaru, executions: &api::ListQuery, all: bool, verb: &str) -> Result<ListRequest, Problem> {
     if !all && !executions.has_condition() {
         return Err(Problem::misuse(format!(
-            "cannot {verb} executions: there is no condition; give one, or say that all are meant"
+            "cannot {verb} executions: no condition is given; give one, or say that all are meant"
         )));
     }
     filtered(kitaru, executions)

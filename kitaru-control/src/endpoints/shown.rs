@@ -266,19 +266,6 @@ fn flow(flow: &FlowMetrics) -> api::FlowStats {
     }
 }
 
-/// The statuses in the order of an execution's life.
-const STATUSES: [Status; 9] = [
-    Status::Queued,
-    Status::Running,
-    Status::Waiting,
-    Status::Interrupted,
-    Status::Completed,
-    Status::Failed,
-    Status::Cancelled,
-    Status::Stuck,
-    Status::ContinuedAsNew,
-];
-
 fn by_status(count: impl Fn(Status) -> u64) -> BTreeMap<String, u64> {
-    STATUSES.into_iter().map(|status| (status.to_string(), count(status))).collect()
+    Status::ALL.into_iter().map(|status| (status.to_string(), count(status))).collect()
 }

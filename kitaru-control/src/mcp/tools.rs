@@ -1,6 +1,7 @@
 //! The tools of an assistant. Owns their names, what they take, and which requests of the API they are; must not know what
 //! protocol the assistant speaks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ const ITEMS: u32 = 20;
 const MOST_ITEMS: u32 = 50;
 /// The longest piece of a value, in bytes.
 const PIECE: usize = 20_000;
+/// How much is given of a single item that is longer than a result, in bytes. JSON escapes it once more.
+const MOST_BEGINNING: usize = MOST_BYTES / 4;
 /// The longest reason why a tool fails, in bytes.
 const MOST_REASON: usize = 4_000;
 
@@ -115,6 +118,41 @@ struct Resume {
     after: Option<String>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Stats {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Diff {
+    /// The first execution, as flow/id.
+    first: String,
+    /// The second execution, as flow/id.
+    second: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Fork {
+    /// The execution whose records are taken over, as flow/id. It stays as it is.
+    execution: String,
+    /// The first record that runs again, by name.
+    from: Option<String>,
+    /// Values in the place of recorded ones, by the names of records.
+    #[serde(default)]
+    set: BTreeMap<String, Value>,
+    /// Another input: the list of the flow's arguments, or an object with their names.
+    input: Option<Value>,
+    /// Whether all records answer calls with equal arguments, and only other calls run.
+    #[serde(default)]
+    by_key: bool,
+    /// The id of the fork; the original's with a number unless set.
+    id: Option<String>,
+    /// Whether nothing begins, and only what would run again is said.
+    #[serde(default)]
+    dry_run: bool,
+}
+
 /// The tools of an assistant that may act, or only look.
 pub(super) fn all(acts: bool) -> Vec<Tool> {
     let looks = |tool: Tool| tool.with_annotations(ToolAnnotations::new().read_only(true).open_world(false));
@@ -123,6 +161,8 @@ pub(super) fn all(acts: bool) -> Vec<Tool> {
         tool::<Show>("show", "One execution and its records: what it did, why it waits, why it failed."),
         tool::<ValueOf>("value", "A whole value of an execution as JSON, in pieces: where `show` gives its beginning."),
         tool::<Waits>("waits", "Open questions, oldest first, with the schema of their answers."),
+        tool::<Stats>("stats", "How many executions of which flow have which status, how long they take, what is due."),
+        tool::<Diff>("diff", "Two executions, record by record: what differs between an execution and its fork."),
     ]
     .map(looks)
     .into();
@@ -136,6 +176,11 @@ pub(super) fn all(acts: bool) -> Vec<Tool> {
             .with_annotations(changes(true)),
             tool::<Cancel>("cancel", "Cancels an execution; its undo steps run. It never resumes.")
                 .with_annotations(changes(true)),
+            tool::<Fork>(
+                "fork",
+                "Begins a new execution with records of another one. What is behind them runs again, effects included.",
+            )
+            .with_annotations(changes(true)),
             tool::<Resume>("resume", "Resumes an execution that has failed, is stuck or was interrupted.")
                 .with_annotations(changes(false)),
         ]);
@@ -144,7 +189,7 @@ pub(super) fn all(acts: bool) -> Vec<Tool> {
 }
 
 /// The tools that are given only to an assistant that may act.
-const ACTIONS: [&str; 3] = ["answer", "cancel", "resume"];
+const ACTIONS: [&str; 4] = ["answer", "cancel", "fork", "resume"];
 
 fn tool<Arguments: JsonSchema>(name: &'static str, description: &'static str) -> Tool {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
@@ -169,10 +214,15 @@ pub(super) async fn call(ask: &Ask, acts: bool, name: &str, arguments: Value) ->
         "show" => show(ask, read(arguments)?).await,
         "value" => value(ask, read(arguments)?).await,
         "waits" => waits(ask, read(arguments)?).await,
+        "stats" => stats(ask, read(arguments)?).await,
+        "diff" => diff(ask, read(arguments)?).await,
+        "fork" => fork(ask, read(arguments)?).await,
         "answer" => answer(ask, read(arguments)?).await,
         "cancel" => cancel(ask, read(arguments)?).await,
         "resume" => resume(ask, read(arguments)?).await,
-        _ => Err(format!("cannot call {:?}: there is no such tool; list the tools", cut(name.to_owned(), 100))),
+        _ => {
+            Err(format!("cannot call {:?}: it is not a tool of this server; list the tools", cut(name.to_owned(), 100)))
+        }
     };
     called.map(|result| result.to_string()).map_err(|why| cut(why, MOST_REASON))
 }
@@ -187,10 +237,14 @@ async fn get<T: DeserializeOwned>(ask: &Ask, path: String) -> Result<T, String> 
     serde_json::from_slice(&answer).map_err(|why| format!("cannot read the answer: {why}; look at the versions"))
 }
 
-async fn post(ask: &Ask, path: String, body: &impl Serialize, what: String) -> Result<Value, String> {
+async fn post(ask: &Ask, path: String, body: &impl Serialize) -> Result<Value, String> {
     let body = serde_json::to_vec(body).map_err(|why| format!("cannot write the request: {why}"))?;
-    ask(Method::POST, path, body.into()).await?;
-    Ok(json!({ "done": what }))
+    let answer = ask(Method::POST, path, body.into()).await?;
+    serde_json::from_slice(&answer).map_err(|why| format!("cannot read the answer: {why}; look at the versions"))
+}
+
+fn done(what: String) -> Value {
+    json!({ "done": what })
 }
 
 /// Where the API has an execution.
@@ -212,10 +266,20 @@ async fn fit<F: Future<Output = Result<Value, String>>>(
             return Ok(value);
         }
         if limit == 1 {
-            return Ok(json!({ "beginning": beginning(&bytes, MOST_BYTES), "bytes": bytes.len() }));
+            return Ok(with_continuation(bounded(value.clone()), &value));
         }
         limit /= 2;
     }
+}
+
+/// A result that is cut, and where the next page begins.
+fn with_continuation(mut cut: Value, whole: &Value) -> Value {
+    for name in ["next_cursor", "next_after"] {
+        if let Some(next) = whole.get(name) {
+            cut[name] = next.clone();
+        }
+    }
+    cut
 }
 
 async fn list(ask: &Ask, list: List) -> Result<Value, String> {
@@ -233,9 +297,9 @@ async fn show(ask: &Ask, show: Show) -> Result<Value, String> {
     let Show { execution, generation, after, limit } = show;
     let of_generation = api::RecordsQuery { generation, ..Default::default() };
     let mut shown: Value = get(ask, format!("{}?{}", path(&execution, "")?, of_generation.write())).await?;
-    // The tool `waits` has the schemas.
+    // The tool `waits` has the questions and their schemas.
     for wait in shown["waits"].as_array_mut().into_iter().flatten() {
-        wait["schema"] = Value::Null;
+        *wait = json!({ "name": wait["name"] });
     }
     let (shown, records) = (&fitted(shown), &path(&execution, "/records")?);
     fit(limit, |limit| async move {
@@ -333,19 +397,53 @@ fn read_place(cursor: &str) -> Option<Place> {
     parts.next().is_none().then_some(place)
 }
 
+async fn stats(ask: &Ask, Stats {}: Stats) -> Result<Value, String> {
+    Ok(bounded(fitted(get(ask, "/v1/stats".to_owned()).await?)))
+}
+
+async fn diff(ask: &Ask, diff: Diff) -> Result<Value, String> {
+    let Diff { first, second } = diff;
+    let with = encode(&second);
+    let mut diff: Value = get(ask, format!("{}?with={with}", path(&first, "/diff")?)).await?;
+    // What is equal is only counted.
+    if let Some(records) = diff["records"].as_array_mut() {
+        let all = records.len();
+        records.retain(|record| record["state"] != "equal");
+        let equal = all - records.len();
+        diff["equal_records"] = json!(equal);
+    }
+    Ok(bounded(fitted(diff)))
+}
+
+async fn fork(ask: &Ask, fork: Fork) -> Result<Value, String> {
+    let Fork { execution, from, set, input, by_key, id, dry_run } = fork;
+    let order = api::Fork { from, set, input, by_key, id, dry_run, ..Default::default() };
+    Ok(bounded(fitted(post(ask, path(&execution, "/fork")?, &order).await?)))
+}
+
+/// A result, or the beginning of one that is too long.
+fn bounded(result: Value) -> Value {
+    let bytes = result.to_string();
+    match bytes.len() <= MOST_BYTES {
+        true => result,
+        false => json!({ "beginning": beginning(&bytes, MOST_BEGINNING), "bytes": bytes.len() }),
+    }
+}
+
 async fn answer(ask: &Ask, answer: Answer) -> Result<Value, String> {
     let Answer { execution, wait, value } = answer;
-    let what = format!("answered {wait} of {execution}");
-    post(ask, path(&execution, "/answer")?, &api::Answer { wait, value }, what).await
+    let what = done(format!("answered {wait} of {execution}"));
+    post(ask, path(&execution, "/answer")?, &api::Answer { wait, value }).await.map(|_| what)
 }
 
 async fn cancel(ask: &Ask, cancel: Cancel) -> Result<Value, String> {
     let Cancel { execution } = cancel;
-    post(ask, path(&execution, "/cancel")?, &api::Cancel::default(), format!("cancelled {execution}")).await
+    let what = done(format!("cancelled {execution}"));
+    post(ask, path(&execution, "/cancel")?, &api::Cancel::default()).await.map(|_| what)
 }
 
 async fn resume(ask: &Ask, resume: Resume) -> Result<Value, String> {
     let Resume { execution, forget, after } = resume;
-    let what = format!("resumed {execution}");
-    post(ask, path(&execution, "/resume")?, &api::Resume { forget, after }, what).await
+    let what = done(format!("resumed {execution}"));
+    post(ask, path(&execution, "/resume")?, &api::Resume { forget, after }).await.map(|_| what)
 }

@@ -88,8 +88,7 @@ pub(crate) struct Context {
     draining: OnceLock<Error>,
     /// The input of the continuation, if the flow continues as new.
     next: Mutex<Option<NextInput>>,
-    /// Who cancels the execution, until that is on its way to the store.
-    canceller: Mutex<Option<Actor>>,
+    canceller: Mutex<Canceller>,
     /// Values that libraries keep with the flow, one of each type.
     pub(crate) beside: Beside,
 }
@@ -125,6 +124,26 @@ pub(crate) struct Ending {
 
 /// An undo step.
 pub(crate) type UndoStep = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send>;
+
+/// Who cancels an execution.
+#[derive(Default)]
+enum Canceller {
+    #[default]
+    Nobody,
+    Known(Option<Actor>),
+    /// The entry of the audit is on its way to the store.
+    Audited,
+}
+
+impl Canceller {
+    /// Who is to be in the audit, if it is to be written now.
+    fn audited(&mut self) -> Option<Actor> {
+        let Canceller::Known(by) = self else { return None };
+        let by = by.take();
+        *self = Canceller::Audited;
+        by
+    }
+}
 
 impl Context {
     pub(crate) fn new(
@@ -207,16 +226,17 @@ impl Context {
         self.submit(Subject::Unwind, Some(Frame::Unwind(end).write()), changes, says);
     }
 
-    /// Remembers who cancels the execution.
+    /// Remembers who cancels the execution. The first one stays.
     pub(crate) fn cancelled_by(&self, by: Option<Actor>) {
-        if let Some(by) = by {
-            *lock(&self.canceller) = Some(by);
+        let mut canceller = lock(&self.canceller);
+        if let Canceller::Nobody = *canceller {
+            *canceller = Canceller::Known(by);
         }
     }
 
     /// The entry of the audit that says who cancelled the execution, once.
     pub(crate) fn cancellation_audit(&self) -> Option<Change> {
-        let by = lock(&self.canceller).take()?;
+        let by = lock(&self.canceller).audited()?;
         Some(Change::Audit(by.did(AuditAction::Cancelled, "", self.runtime.clock.now_ms())))
     }
 

@@ -1,7 +1,7 @@
 //! What callers learn of an execution that this process drives, or that they wait for. Owns the result on its way to all
 //! callers; must not know how the flow produces it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::SetOnce;
 
@@ -56,14 +56,14 @@ pub(crate) struct CallerView {
     ended: SetOnce<Ended>,
     /// The parents to notify when the execution ends. The store has each of them.
     parents: Mutex<Vec<ParentCall>>,
-    /// Who cancels it, if known.
-    canceller: Mutex<Option<Actor>>,
+    /// Who cancels it: the first one, who may have no name.
+    canceller: OnceLock<Option<Actor>>,
 }
 
 impl CallerView {
     pub(crate) fn new(input: Option<Key>, input_preview: String) -> Self {
         let (refused, recorded, ended, parents) = (SetOnce::new(), SetOnce::new(), SetOnce::new(), Mutex::default());
-        CallerView { input, input_preview, refused, recorded, ended, parents, canceller: Mutex::default() }
+        CallerView { input, input_preview, refused, recorded, ended, parents, canceller: OnceLock::new() }
     }
 
     /// Of a recorded execution.
@@ -75,12 +75,12 @@ impl CallerView {
 
     /// Remembers who cancels the execution. The first one stays.
     pub(crate) fn cancelled_by(&self, by: Option<Actor>) {
-        let mut canceller = lock(&self.canceller);
-        *canceller = canceller.take().or(by);
+        let _ = self.canceller.set(by);
     }
 
-    pub(crate) fn canceller(&self) -> Option<Actor> {
-        lock(&self.canceller).clone()
+    /// Who cancels the execution, if it is being cancelled.
+    pub(crate) fn canceller(&self) -> Option<Option<Actor>> {
+        self.canceller.get().cloned()
     }
 
     /// Registers a parent to notify when the execution ends, once.

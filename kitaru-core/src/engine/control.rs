@@ -117,7 +117,7 @@ pub(crate) async fn cancel_parked(task: &Task, claimed: ClaimedGeneration, next:
     let why = cancelled(&task.execution);
     let runtime = &task.engine.runtime;
     let at_ms = runtime.clock.now_ms();
-    let audit = task.active.canceller().map(|by| by.did(AuditAction::Cancelled, "", at_ms));
+    let audit = task.active.canceller().flatten().map(|by| by.did(AuditAction::Cancelled, "", at_ms));
     let ending = UnattendedEnd { audit, ..cancel(runtime, claimed, next, &why) };
     match runtime.ledger.end(ending).await {
         Ok(()) => Ended::Fault(why),

@@ -251,7 +251,7 @@ impl Task {
         }
         match parked {
             None | Some(ParkEffect::Rest) => {}
-            Some(ParkEffect::Cancel) => self.engine.cancel_soon(&self.execution, self.active.canceller()),
+            Some(ParkEffect::Cancel) => self.engine.cancel_soon(&self.execution, self.active.canceller().flatten()),
             Some(ParkEffect::Wake) => self.engine.wake_for_mail(&self.execution, journal),
         }
     }
@@ -308,7 +308,7 @@ impl Drop for Task {
                 }
                 log::flow_left_by_its_runtime(&self.execution);
                 match cancelled {
-                    true => self.engine.cancel_soon(&self.execution, self.active.canceller()),
+                    true => self.engine.cancel_soon(&self.execution, self.active.canceller().flatten()),
                     false => self.engine.wake_elsewhere(&self.execution, generation),
                 }
             }

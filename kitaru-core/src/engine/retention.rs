@@ -165,7 +165,7 @@ fn expires(engine: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Erro
     if !status.is_final() || stored.state.updated_ms > until_ms {
         return Ok(false);
     }
-    if status != Status::ContinuedAsNew && is_begun_over(archive, stored)? {
+    if status != Status::ContinuedAsNew && is_replaced_or_gone(archive, stored)? {
         // With any status: if the generation after it is deleted, this one must not reappear as the newest.
         return Ok(true);
     }
@@ -178,9 +178,10 @@ fn expires(engine: &Engine, stored: &Stored, until_ms: u64) -> Result<bool, Erro
     Ok(has_ended && !is_awaited(archive, stored)?)
 }
 
-/// Whether a newer generation replaces it. Calls, retries and parents ask for the newest.
-fn is_begun_over(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
-    Ok(archive.newest(&stored.header.execution)?.is_some_and(|newest| newest.journal > stored.journal))
+/// Whether a newer generation replaces it, for calls, retries and parents ask for the newest; or its execution has none any more:
+/// a process has ended while it deleted it.
+fn is_replaced_or_gone(archive: &Archive, stored: &Stored) -> Result<bool, Error> {
+    Ok(archive.newest(&stored.header.execution)?.is_none_or(|newest| newest.journal > stored.journal))
 }
 
 /// Whether one of its parents may still ask for its result.

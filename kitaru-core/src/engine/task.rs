@@ -47,7 +47,9 @@ impl Task {
 
     /// An attempt is in memory.
     pub(crate) fn begins(&self, attempt: &Arc<Context>) {
-        attempt.cancelled_by(self.active.canceller());
+        if let Some(by) = self.active.canceller() {
+            attempt.cancelled_by(by);
+        }
         self.active.begin(self.id, attempt);
     }
 }

@@ -31,7 +31,8 @@ pub enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Status; 9] = [
+    /// Every status, in the order of an execution's life.
+    pub const ALL: [Status; 9] = [
         Status::Queued,
         Status::Running,
         Status::Waiting,

@@ -116,23 +116,10 @@ pub(super) fn from(before: Option<JournalId>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::Arc;
-
     use super::*;
     use crate::ledger::ByStatus;
-    use crate::store::{Memory, Row, RowKey, Store, seal};
-
-    fn row(table: Table, key: &[u8], mut value: Vec<u8>) -> Row {
-        seal(table, key, &mut value);
-        Row { table, key: RowKey::from(key), value: Some(value) }
-    }
-
-    fn reader(rows: &[Row]) -> Reader {
-        let store = Memory::new();
-        store.commit(rows.to_vec()).unwrap();
-        Reader::new(Arc::new(store))
-    }
+    use crate::ledger::embedded::fixture::{reader, row};
+    use std::collections::BTreeSet;
 
     /// All that there are, with a budget of so many rows at a time, and how often that was spent.
     fn gone_through(reader: &Reader, narrow: &Narrow<'_>, budget: usize) -> (Vec<u64>, usize) {

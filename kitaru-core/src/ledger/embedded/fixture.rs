@@ -9,7 +9,7 @@ use crate::ledger::embedded::Ledger;
 use crate::ledger::embedded::opening::{self, LedgerOptions};
 use crate::ledger::{FirstAttempt, NewGeneration, Tenure};
 use crate::machine::Journal;
-use crate::store::{Store, WriterOptions};
+use crate::store::{Memory, Reader, Row, RowKey, Store, Table, WriterOptions, seal};
 use crate::value::{Codec, Key};
 
 /// The ledger of a process that opens the store.
@@ -22,6 +22,19 @@ pub(super) fn open(store: &Arc<dyn Store>, clock: Clock) -> Ledger {
         pace: None,
     };
     opening::open(store.clone(), options).unwrap().1
+}
+
+/// A sealed row.
+pub(super) fn row(table: Table, key: &[u8], mut value: Vec<u8>) -> Row {
+    seal(table, key, &mut value);
+    Row { table, key: RowKey::from(key), value: Some(value) }
+}
+
+/// A reader of a store with these rows.
+pub(super) fn reader(rows: &[Row]) -> Reader {
+    let store = Memory::new();
+    store.commit(rows.to_vec()).unwrap();
+    Reader::new(Arc::new(store))
 }
 
 pub(super) fn execution(id: &str) -> ExecutionId {

@@ -75,23 +75,10 @@ pub(super) fn read_journal(named: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::id::ExecutionId;
     use crate::journal::name_key;
-    use crate::store::{Memory, Row, RowKey, Store, seal};
-
-    fn row(table: Table, key: &[u8], mut value: Vec<u8>) -> Row {
-        seal(table, key, &mut value);
-        Row { table, key: RowKey::from(key), value: Some(value) }
-    }
-
-    fn reader(rows: &[Row]) -> Reader {
-        let store = Memory::new();
-        store.commit(rows.to_vec()).unwrap();
-        Reader::new(Arc::new(store))
-    }
+    use crate::ledger::embedded::fixture::{reader, row};
 
     #[test]
     fn prefix_of_too_many_ids_is_left_to_the_index_of_the_flow() {
