@@ -5,12 +5,16 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, signal, undo, wait};
 use serde_json::Value;
 use tempfile::TempDir;
+
+mod support;
+
+use support::{Holder, code, done, error, held, json, out, refused, run, status, until};
 
 #[checkpoint]
 async fn reserve(items: u32) -> anyhow::Result<String> {
@@ -48,7 +52,7 @@ async fn courier(name: String) -> anyhow::Result<u32> {
 /// The program that holds the store, in a process of its own.
 #[test]
 fn holder() {
-    let Some(dir) = std::env::var_os("HELD") else { return };
+    let Some(dir) = held() else { return };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let kitaru = Kitaru::builder().dir(dir).park_after(Duration::ZERO).open().await.unwrap();
         for (id, items) in [("order-1", 2), ("order-2", 5), ("order-3", 500)] {
@@ -62,76 +66,12 @@ fn holder() {
     });
 }
 
-/// A process that holds the store until it is dropped: then it is killed.
-struct Holder(Child);
-
-impl Holder {
-    fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut holder = Command::new(std::env::current_exe().unwrap());
-        holder.args(["--exact", "holder", "--nocapture"]).env("HELD", dir).envs(environment.iter().copied());
-        let holder = Holder(holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        until("the orders are under way", || {
-            let listed = json(&run(dir, &["list", "--json"]));
-            let at = |status: &str| {
-                listed["executions"].as_array().unwrap().iter().filter(|e| e["status"] == status).count()
-            };
-            let orders = listed["executions"].as_array().is_some_and(|all| all.len() == 4);
-            orders && at("running") == 0 && run(dir, &["status"]).stdout.starts_with(b"process ")
-        });
-        holder
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn run(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kitaru")).args(args).env("KITARU_DIR", dir).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn error(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-}
-
-fn code(output: &Output) -> Option<i32> {
-    output.status.code()
-}
-
-fn done(dir: &Path, args: &[&str]) -> String {
-    let output = run(dir, args);
-    assert_eq!(code(&output), Some(0), "{args:?}: {}", error(&output));
-    out(&output)
-}
-
-fn refused(dir: &Path, args: &[&str], expected: i32, says: &str) {
-    let output = run(dir, args);
-    assert_eq!(code(&output), Some(expected), "{args:?}: {}{}", out(&output), error(&output));
-    assert!(error(&output).contains(says), "{args:?}: {}", error(&output));
-}
-
-fn status(dir: &Path, execution: &str) -> String {
-    let shown = json(&run(dir, &["show", execution, "--json"]));
-    shown["execution"]["status"].as_str().unwrap_or_default().to_owned()
+fn hold(dir: &Path, environment: &[(&str, &str)]) -> Holder {
+    Holder::start(dir, environment, "the orders are under way", || {
+        let listed = json(&run(dir, &["list", "--json"]));
+        let all = listed["executions"].as_array();
+        all.is_some_and(|all| all.len() == 4 && all.iter().all(|execution| execution["status"] != "running"))
+    })
 }
 
 fn store() -> TempDir {
@@ -142,7 +82,7 @@ fn store() -> TempDir {
 fn list_show_and_waits_read_a_store_that_another_process_holds() {
     let dir = store();
     let dir = dir.path();
-    let _holder = Holder::start(dir, &[]);
+    let _holder = hold(dir, &[]);
 
     let listed = done(dir, &["list"]);
     for expected in ["failed   order/order-3", "waiting  order/order-2", "waiting  courier/bob/1", "customer=\"Ada\""] {
@@ -181,7 +121,7 @@ fn list_show_and_waits_read_a_store_that_another_process_holds() {
 fn answer_send_cancel_and_resume_steer_a_store_that_another_process_holds() {
     let dir = store();
     let dir = dir.path();
-    let _holder = Holder::start(dir, &[]);
+    let _holder = hold(dir, &[]);
 
     refused(dir, &["answer", "order-1", "maybe"], 1, "expected a boolean");
     assert_eq!(done(dir, &["answer", "order-1", "yes"]), "answered approval of order/order-1\n");
@@ -205,7 +145,7 @@ fn answer_send_cancel_and_resume_steer_a_store_that_another_process_holds() {
 fn store_without_a_holder_is_read_and_takes_answers_for_the_next_process() {
     let dir = store();
     let dir = dir.path();
-    drop(Holder::start(dir, &[]));
+    drop(hold(dir, &[]));
     // Killed: its socket is stale, and the log has what redb has not.
     assert!(dir.join("control.sock").exists());
     assert_eq!(done(dir, &["status"]), "no process holds the store\n");
@@ -219,7 +159,7 @@ fn store_without_a_holder_is_read_and_takes_answers_for_the_next_process() {
     refused(dir, &["cancel", "order-2"], 2, "start one that has it, or use .without_undo()");
     assert_eq!(done(dir, &["cancel", "order-2", "--without-undo"]), "cancelled order/order-2\n");
     refused(dir, &["resume", "order-3"], 2, "no such #[flow]");
-    let _holder = Holder::start(dir, &[("RESTOCKED", "1")]);
+    let _holder = hold(dir, &[("RESTOCKED", "1")]);
     until("order-1 is shipped", || status(dir, "order-1") == "completed");
     assert_eq!(status(dir, "order-2"), "cancelled");
 }
@@ -228,7 +168,7 @@ fn store_without_a_holder_is_read_and_takes_answers_for_the_next_process() {
 fn execution_that_is_not_there_or_not_the_only_one_is_refused_with_the_candidates() {
     let dir = store();
     let dir = dir.path();
-    let _holder = Holder::start(dir, &[]);
+    let _holder = hold(dir, &[]);
     refused(dir, &["show", "order"], 1, "order/order-3, order/order-2, order/order-1");
     refused(dir, &["show", "nothing"], 3, "look at `kitaru list`");
     refused(dir, &["show", "order/nothing"], 3, "cannot find execution order/nothing");
@@ -243,7 +183,7 @@ fn folder_without_a_store_and_a_store_without_a_socket_are_refused_with_what_to_
     refused(dir.path(), &["list"], 5, "store");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is made there");
 
-    let _holder = Holder::start(dir.path(), &[]);
+    let _holder = hold(dir.path(), &[]);
     std::fs::remove_file(dir.path().join("control.sock")).unwrap();
     refused(dir.path(), &["list"], 5, "feature `control`");
 }
@@ -281,7 +221,7 @@ fn socket_that_cannot_be_made_does_not_keep_a_store_from_opening() {
 fn output_has_colour_on_a_terminal_only_and_may_be_closed_early() {
     let dir = store();
     let dir = dir.path();
-    let _holder = Holder::start(dir, &[]);
+    let _holder = hold(dir, &[]);
     assert!(!done(dir, &["list"]).contains('\u{1b}'));
     let mut list = Command::new(env!("CARGO_BIN_EXE_kitaru"))
         .args(["list", "--watch"])

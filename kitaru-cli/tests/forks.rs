@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, wait};
 use serde_json::Value;
+
+mod support;
+
+use support::{Holder, done, error, held, json, run, status, until};
 
 #[checkpoint]
 async fn research(topic: &str) -> anyhow::Result<String> {
@@ -30,7 +33,7 @@ async fn report(topic: String) -> anyhow::Result<String> {
 /// The program that holds the store, in a process of its own.
 #[test]
 fn holder() {
-    let Some(dir) = std::env::var_os("HELD") else { return };
+    let Some(dir) = held() else { return };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let kitaru = Kitaru::builder().dir(dir).park_after(Duration::ZERO).open().await.unwrap();
         let job = report("tides".to_owned()).id("job").on(&kitaru).start().await.unwrap();
@@ -41,74 +44,36 @@ fn holder() {
     });
 }
 
-/// A process that holds the store until it is dropped: then it is killed.
-struct Holder(Child);
-
-impl Holder {
-    fn start(dir: &Path) -> Self {
-        let mut holder = Command::new(std::env::current_exe().unwrap());
-        holder.args(["--exact", "holder", "--nocapture"]).env("HELD", dir);
-        let holder = Holder(holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        until_completed(dir, "report/job");
-        holder
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
+fn hold(dir: &Path) -> Holder {
+    Holder::start(dir, &[], "the report is done", || status(dir, "report/job") == "completed")
 }
 
 fn until_completed(dir: &Path, execution: &str) {
-    let began = Instant::now();
-    let is_held = || run(dir, &["status"]).stdout.starts_with(b"process ");
-    while !is_held() || json(&run(dir, &["show", execution, "--json"]))["execution"]["status"] != "completed" {
-        assert!(began.elapsed() < Duration::from_secs(60), "{execution} is not completed within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn run(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kitaru")).args(args).env("KITARU_DIR", dir).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    assert!(output.status.success(), "{}", error(output));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn error(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
+    until(execution, || status(dir, execution) == "completed");
 }
 
 #[test]
 fn execution_is_forked_by_the_process_that_holds_it_and_compared() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let holder = Holder::start(dir);
-    let planned = out(&run(dir, &["fork", "job", "--from", "draft", "--dry-run"]));
+    let holder = hold(dir);
+    let planned = done(dir, &["fork", "job", "--from", "draft", "--dry-run"]);
     let expected = "would fork report/job as report/job-fork-1\n  takes over 1 record, 1 answer or signal\n  \
                     runs again, with new idempotency keys:\n    draft #2\n";
     assert_eq!(planned, expected);
-    let forked = out(&run(dir, &["fork", "job", "--set", "research=notes of a sailor"]));
+    let forked = done(dir, &["fork", "job", "--set", "research=notes of a sailor"]);
     assert!(forked.starts_with("forked report/job as report/job-fork-1\n"), "{forked}");
     until_completed(dir, "report/job-fork-1");
-    let shown = out(&run(dir, &["show", "job-fork-1"]));
+    let shown = done(dir, &["show", "job-fork-1"]);
     assert!(shown.contains("fork of     report/job, with another research"), "{shown}");
     assert!(shown.contains("draft of notes of a sailor, true") && shown.contains("(taken over)"), "{shown}");
 
-    let compared = out(&run(dir, &["diff", "job", "job-fork-1"]));
+    let compared = done(dir, &["diff", "job", "job-fork-1"]);
     for line in ["input the same, result different", "changed  research", "changed  draft", "1 equal: --all shows them"]
     {
         assert!(compared.contains(line), "{compared}");
     }
-    assert!(out(&run(dir, &["diff", "job", "job-fork-1", "--all"])).contains("equal    approval"));
+    assert!(done(dir, &["diff", "job", "job-fork-1", "--all"]).contains("equal    approval"));
     let compared = json(&run(dir, &["diff", "job", "job-fork-1", "--json"]));
     assert_eq!(compared["records"][1]["arguments"][0]["first"], "\"notes on tides\"");
     assert_eq!(compared["records"][0]["second"]["taken_over"], true);
@@ -132,8 +97,8 @@ fn execution_is_forked_by_the_process_that_holds_it_and_compared() {
 
     drop(holder);
     // No process has the flow.
-    assert!(out(&run(dir, &["fork", "job", "--from", "draft", "--dry-run"])).contains("draft #2"));
+    assert!(done(dir, &["fork", "job", "--from", "draft", "--dry-run"]).contains("draft #2"));
     let refused = run(dir, &["fork", "job", "--from", "draft"]);
     assert!(error(&refused).contains("run the program that has it"), "{}", error(&refused));
-    assert!(out(&run(dir, &["diff", "job", "rain"])).contains("input different"));
+    assert!(done(dir, &["diff", "job", "rain"]).contains("input different"));
 }

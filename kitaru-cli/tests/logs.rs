@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, wait};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+mod support;
+
+use support::{Holder, command, held, out, refused, run};
 
 #[checkpoint]
 async fn reserve(items: u32) -> anyhow::Result<u32> {
@@ -28,7 +32,7 @@ async fn order(items: u32) -> anyhow::Result<u32> {
 /// The program that holds the store, in a process of its own.
 #[test]
 fn holder() {
-    let Some(dir) = std::env::var_os("HELD") else { return };
+    let Some(dir) = held() else { return };
     if std::env::var_os("LAYER").is_some() {
         tracing_subscriber::registry().with(kitaru::log_layer()).init();
     }
@@ -39,61 +43,25 @@ fn holder() {
     });
 }
 
-/// A process that holds the store until it is dropped: then it is killed.
-struct Holder(Child);
-
-impl Holder {
-    fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut holder = Command::new(std::env::current_exe().unwrap());
-        holder.args(["--exact", "holder", "--nocapture"]).env("HELD", dir).envs(environment.iter().copied());
-        let holder = Holder(holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let began = Instant::now();
-        while !out(&kitaru(dir, &["waits"])).contains("approval") {
-            assert!(began.elapsed() < Duration::from_secs(60), "the order does not wait");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        holder
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-fn kitaru(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kitaru")).args(args).env("KITARU_DIR", dir).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn refused(dir: &Path, says: &str) {
-    let output = kitaru(dir, &["logs", "order-1"]);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && error.contains(says), "{error}");
+fn hold(dir: &Path, environment: &[(&str, &str)]) -> Holder {
+    Holder::start(dir, environment, "the order waits", || out(&run(dir, &["waits"])).contains("approval"))
 }
 
 #[test]
 fn logs_are_shown_by_level_as_json_and_followed_until_the_execution_ends() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let _holder = Holder::start(dir, &[("LAYER", "1")]);
-    let all = out(&kitaru(dir, &["logs", "order-1"]));
+    let _holder = hold(dir, &[("LAYER", "1")]);
+    let all = out(&run(dir, &["logs", "order-1"]));
     let reserving = "INFO  reserve: reserving\\u{1b}[2J items=2 place=\"shelf 7\"";
     assert!(all.contains(reserving) && all.contains("Flow `order` started") && !all.contains('\u{1b}'), "{all}");
-    let severe = out(&kitaru(dir, &["logs", "order-1", "--level", "warn"]));
+    let severe = out(&run(dir, &["logs", "order-1", "--level", "warn"]));
     assert!(severe.ends_with("WARN  reserve: few are left\n") && severe.lines().count() == 1, "{severe}");
-    let json: serde_json::Value = serde_json::from_slice(&kitaru(dir, &["logs", "order-1", "--json"]).stdout).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&run(dir, &["logs", "order-1", "--json"]).stdout).unwrap();
     assert!(json["events"].as_array().unwrap().iter().any(|event| event["fields"]["items"] == 2), "{json}");
 
-    let mut follows = Command::new(env!("CARGO_BIN_EXE_kitaru"));
-    follows.args(["logs", "order-1", "--follow"]).env("KITARU_DIR", dir).stdout(Stdio::piped());
-    let follows = follows.spawn().unwrap();
-    kitaru(dir, &["answer", "order-1", "yes"]);
+    let follows = command(dir).args(["logs", "order-1", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
+    run(dir, &["answer", "order-1", "yes"]);
     let followed = out(&follows.wait_with_output().unwrap());
     assert!(followed.contains(reserving) && followed.contains("answered yes=true"), "{followed}");
     assert!(followed.contains("Flow `order` finished"), "{followed}");
@@ -102,8 +70,8 @@ fn logs_are_shown_by_level_as_json_and_followed_until_the_execution_ends() {
 #[test]
 fn program_without_the_layer_and_a_free_store_are_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Holder::start(dir.path(), &[]));
-    refused(dir.path(), "no process holds the store");
-    let _holder = Holder::start(dir.path(), &[]);
-    refused(dir.path(), "add `kitaru::log_layer()`, of the feature `logs`");
+    drop(hold(dir.path(), &[]));
+    refused(dir.path(), &["logs", "order-1"], 1, "no process holds the store");
+    let _holder = hold(dir.path(), &[]);
+    refused(dir.path(), &["logs", "order-1"], 1, "add `kitaru::log_layer()`, of the feature `logs`");
 }

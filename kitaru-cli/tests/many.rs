@@ -4,11 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, wait};
 use serde_json::Value;
+
+mod support;
+
+use support::{Holder, code, command, done, error, held, json, out, run, until};
 
 const ORDERS: usize = 25;
 
@@ -28,7 +32,7 @@ async fn order(items: u32) -> anyhow::Result<u32> {
 /// The program that holds the store, in a process of its own.
 #[test]
 fn holder() {
-    let Some(dir) = std::env::var_os("HELD") else { return };
+    let Some(dir) = held() else { return };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let kitaru = Kitaru::builder().dir(dir).park_after(Duration::ZERO).open().await.unwrap();
         // A call would resume what has failed.
@@ -42,58 +46,19 @@ fn holder() {
     });
 }
 
-/// A process that holds the store until it is dropped: then it is killed.
-struct Holder(Child);
-
-impl Holder {
-    fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut holder = Command::new(std::env::current_exe().unwrap());
-        holder.args(["--exact", "holder", "--nocapture"]).env("HELD", dir).envs(environment.iter().copied());
-        let holder = Holder(holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        until("the orders are under way", || {
-            let stats = json(&run(dir, &["stats", "--json"]));
-            let at = |status: &str| stats["executions"][status].as_u64().unwrap_or_default();
-            let there = at("waiting") + at("failed") + at("cancelled") + at("completed");
-            there == ORDERS as u64 && run(dir, &["status"]).stdout.starts_with(b"process ")
-        });
-        holder
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn run(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kitaru")).args(args).env("KITARU_DIR", dir).output().unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-}
-
-fn done(dir: &Path, args: &[&str]) -> String {
-    ended(dir, args, 0).0
+fn hold(dir: &Path, environment: &[(&str, &str)]) -> Holder {
+    Holder::start(dir, environment, "the orders are under way", || {
+        let stats = json(&run(dir, &["stats", "--json"]));
+        let at = |status: &str| stats["executions"][status].as_u64().unwrap_or_default();
+        at("waiting") + at("failed") + at("cancelled") + at("completed") == ORDERS as u64
+    })
 }
 
 /// What is printed, and the error.
-fn ended(dir: &Path, args: &[&str], code: i32) -> (String, String) {
+fn ended(dir: &Path, args: &[&str], expected: i32) -> (String, String) {
     let output = run(dir, args);
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let (out, error) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {out}{error}");
-    (out, error)
+    assert_eq!(code(&output), Some(expected), "{args:?}: {}{}", out(&output), error(&output));
+    (out(&output), error(&output))
 }
 
 fn count(dir: &Path, status: &str) -> u64 {
@@ -104,7 +69,7 @@ fn count(dir: &Path, status: &str) -> u64 {
 fn list_searches_ids_flows_tags_and_errors_by_one_word() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let _holder = Holder::start(dir, &[]);
+    let _holder = hold(dir, &[]);
     let listed = |args: &[&str]| done(dir, args).lines().filter(|line| line.contains("order/")).count();
     assert_eq!(listed(&["list", "order-0", "--limit", "100"]), 10);
     assert_eq!(listed(&["list", "order", "--limit", "100"]), ORDERS);
@@ -121,7 +86,7 @@ fn list_searches_ids_flows_tags_and_errors_by_one_word() {
 fn many_executions_are_cancelled_and_resumed_by_filters() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let holder = Holder::start(dir, &[]);
+    let holder = hold(dir, &[]);
     for command in ["cancel", "resume"] {
         let (_, error) = ended(dir, &[command], 2);
         assert!(error.contains("neither an execution nor a filter is given; give one, or --all"), "{error}");
@@ -145,7 +110,7 @@ fn many_executions_are_cancelled_and_resumed_by_filters() {
     assert_eq!(done(dir, &["resume", "--search", "card service"]), "resumed 3 executions\n");
     until("they failed again", || count(dir, "failed") == 3);
     drop(holder);
-    let _holder = Holder::start(dir, &[("REPAIRED", "1")]);
+    let _holder = hold(dir, &[("REPAIRED", "1")]);
     assert_eq!(done(dir, &["resume", "--all"]), "resumed 3 executions\n");
     until("they wait", || count(dir, "waiting") == 14);
     let report = json(&run(dir, &["cancel", "--all", "--json"]));
@@ -157,7 +122,7 @@ fn many_executions_are_cancelled_and_resumed_by_filters() {
 fn free_store_cancels_many_without_their_undo_and_says_why_it_resumes_none() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    drop(Holder::start(dir, &[]));
+    drop(hold(dir, &[]));
     let searched = done(dir, &["list", "card service"]);
     assert!(searched.contains("order/order-02"), "{searched}");
     let (out, _) = ended(dir, &["resume", "--status", "failed"], 0);
@@ -175,7 +140,7 @@ fn free_store_cancels_many_without_their_undo_and_says_why_it_resumes_none() {
 fn stats_print_flows_and_the_store_whether_or_not_a_process_holds_it() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let holder = Holder::start(dir, &[]);
+    let holder = hold(dir, &[]);
     let stats = done(dir, &["stats"]);
     for expected in
         ["FLOW ", "25/25", "22 waiting, 3 failed", "oldest wait ", "25 run, 0 replayed", "format 2", "queue "]
@@ -193,16 +158,12 @@ fn stats_print_flows_and_the_store_whether_or_not_a_process_holds_it() {
 fn action_on_many_whose_holder_dies_is_repeated_without_harm() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let mut holder = Holder::start(dir, &[]);
-    let cancel = Command::new(env!("CARGO_BIN_EXE_kitaru"))
-        .args(["cancel", "--all", "--without-undo"])
-        .env("KITARU_DIR", dir)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    holder.0.kill().unwrap();
-    cancel.unwrap().wait().unwrap();
+    let holder = hold(dir, &[]);
+    let mut cancel = command(dir);
+    cancel.args(["cancel", "--all", "--without-undo"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut cancel = cancel.spawn().unwrap();
     drop(holder);
+    cancel.wait().unwrap();
     done(dir, &["cancel", "--all", "--without-undo"]);
     assert_eq!((count(dir, "waiting"), count(dir, "cancelled"), count(dir, "failed")), (0, 22, 3));
 }

@@ -6,10 +6,14 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, wait};
 use serde_json::{Value, json};
+
+mod support;
+
+use support::{Holder, command, done, held, status, until};
 
 #[checkpoint(sensitive)]
 async fn token() -> String {
@@ -27,7 +31,7 @@ async fn order(customer: String) -> anyhow::Result<String> {
 /// The program that holds the store, in a process of its own.
 #[test]
 fn holder() {
-    let Some(dir) = std::env::var_os("HELD") else { return };
+    let Some(dir) = held() else { return };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let kitaru = Kitaru::builder().dir(dir).park_after(Duration::ZERO).open().await.unwrap();
         for id in ["order-1", "order-2"] {
@@ -37,42 +41,19 @@ fn holder() {
     });
 }
 
-/// A process that is killed when this is dropped.
-struct Process(Child);
+/// A server that is killed when this is dropped.
+struct Server(Child);
 
-impl Drop for Process {
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-fn kitaru(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kitaru"));
-    command.env("KITARU_DIR", dir);
-    command
-}
-
-fn status(dir: &Path, execution: &str) -> Value {
-    let shown = kitaru(dir).args(["show", execution, "--json"]).output().unwrap();
-    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap_or_default();
-    shown["execution"]["status"].clone()
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn hold(dir: &Path) -> Process {
-    let mut holder = Command::new(std::env::current_exe().unwrap());
-    holder.args(["--exact", "holder", "--nocapture"]).env("HELD", dir).stdout(Stdio::null()).stderr(Stdio::null());
-    let holder = Process(holder.spawn().unwrap());
-    until("the orders wait", || ["order-1", "order-2"].iter().all(|order| status(dir, order) == "waiting"));
-    holder
+fn hold(dir: &Path) -> Holder {
+    let wait = || ["order-1", "order-2"].iter().all(|order| status(dir, order) == "waiting");
+    Holder::start(dir, &[], "the orders wait", wait)
 }
 
 /// The names of the tools, and of each call the text of its result, and whether it is an error.
@@ -147,8 +128,7 @@ fn assistant_over_stdio_that_may_write_answers_and_cancels() {
     assert_eq!(results[2], ("{\"done\":\"cancelled order/order-2\"}".to_owned(), false));
     until("order-1 is shipped", || status(dir, "order-1") == "completed");
     assert_eq!(status(dir, "order-2"), "cancelled");
-    let shown = kitaru(dir).args(["show", "order-2"]).output().unwrap();
-    let shown = String::from_utf8(shown.stdout).unwrap();
+    let shown = done(dir, &["show", "order-2"]);
     assert!(shown.contains("assistant via "), "{shown}");
 }
 
@@ -160,9 +140,9 @@ fn assistant_over_http_looks_with_the_token_and_acts_where_it_may() {
     let answer = json!([["answer", { "execution": "order/order-1", "wait": "approval", "value": true }]]);
     let looking = (&["serve", "--port", "0"][..], "legacy", false);
     for (args, mode, acts) in [looking, (&["serve", "--port", "0", "--mcp-allow-write"], "auto", true)] {
-        let mut serves = kitaru(dir);
+        let mut serves = command(dir);
         let mut server =
-            Process(serves.args(args).env("KITARU_TOKEN", "a token").stdout(Stdio::piped()).spawn().unwrap());
+            Server(serves.args(args).env("KITARU_TOKEN", "a token").stdout(Stdio::piped()).spawn().unwrap());
         let mut line = String::new();
         BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.split("/login").next().unwrap();
@@ -178,8 +158,7 @@ fn assistant_over_http_looks_with_the_token_and_acts_where_it_may() {
 fn command_speaks_lines_of_json_and_ends_with_its_input() {
     let dir = tempfile::tempdir().unwrap();
     let _holder = hold(dir.path());
-    let mut command = kitaru(dir.path());
-    let mut server = command.arg("mcp").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut server = command(dir.path()).arg("mcp").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = server.stdin.take().unwrap();
     let mut output = BufReader::new(server.stdout.take().unwrap()).lines();
     let client = json!({ "name": "test", "version": "1" });
@@ -202,6 +181,6 @@ fn command_speaks_lines_of_json_and_ends_with_its_input() {
     drop(input);
     assert_eq!(server.wait().unwrap().code(), Some(0));
     // Without a word.
-    let silent = kitaru(dir.path()).arg("mcp").stdin(Stdio::null()).output().unwrap();
+    let silent = command(dir.path()).arg("mcp").stdin(Stdio::null()).output().unwrap();
     assert_eq!((silent.status.code(), silent.stdout.len()), (Some(0), 0));
 }

@@ -5,11 +5,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kitaru::{Kitaru, Recovery, checkpoint, flow, wait};
 use serde_json::Value;
+
+mod support;
+
+use support::{Holder, done, held, json, out, refused, run, until};
 
 #[checkpoint]
 async fn pack(items: u32) -> anyhow::Result<Vec<u8>> {
@@ -29,7 +32,7 @@ async fn parcel(items: u32) -> anyhow::Result<usize> {
 /// The program that holds the store, in a process of its own.
 #[test]
 fn holder() {
-    let Some(dir) = std::env::var_os("UPKEEP_HELD") else { return };
+    let Some(dir) = held() else { return };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let kitaru = Kitaru::builder().dir(dir).park_after(Duration::ZERO).open().await.unwrap();
         for (id, items) in [("done", 1), ("waits", 2), ("failed", 13), ("large", 100_000)] {
@@ -40,63 +43,12 @@ fn holder() {
     });
 }
 
-/// A process that holds the store until it is dropped: then it is killed.
-struct Holder(Child);
-
-impl Holder {
-    fn start(dir: &Path, runtime: &Path) -> Self {
-        let mut holder = Command::new(std::env::current_exe().unwrap());
-        holder.args(["--exact", "holder", "--nocapture"]).env("UPKEEP_HELD", dir).env("XDG_RUNTIME_DIR", runtime);
-        let holder = Holder(holder.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        until("the parcels are under way", || {
-            let listed = json(&run(dir, &["list", "--json"]));
-            let all = listed["executions"]
-                .as_array()
-                .map_or(0, |all| all.iter().filter(|execution| execution["status"] != "running").count());
-            all == 4 && run(dir, &["status"]).stdout.starts_with(b"process ")
-        });
-        holder
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn run(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kitaru")).args(args).env("KITARU_DIR", dir).output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-}
-
-fn done(dir: &Path, args: &[&str]) -> String {
-    let output = run(dir, args);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    out(&output)
-}
-
-fn refused(dir: &Path, args: &[&str], expected: i32, says: &str) {
-    let output = run(dir, args);
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(expected), "{args:?}: {}{error}", out(&output));
-    assert!(error.contains(says), "{args:?}: {error}");
+fn hold(dir: &Path, runtime: &Path) -> Holder {
+    Holder::start(dir, &[("XDG_RUNTIME_DIR", runtime.to_str().unwrap())], "the parcels are under way", || {
+        let listed = json(&run(dir, &["list", "--json"]));
+        let all = listed["executions"].as_array();
+        all.is_some_and(|all| all.len() == 4 && all.iter().all(|execution| execution["status"] != "running"))
+    })
 }
 
 /// A folder, the store in it, and a folder for sockets.
@@ -110,7 +62,7 @@ fn places() -> (tempfile::TempDir, PathBuf, PathBuf) {
 #[test]
 fn delete_and_gc_say_what_they_delete_and_who_did_is_listed() {
     let (_dir, store, runtime) = places();
-    let holder = Holder::start(&store, &runtime);
+    let holder = hold(&store, &runtime);
     assert_eq!(done(&store, &["delete", "done", "--dry-run"]), "would delete parcel/done, which is completed\n");
     assert_eq!(done(&store, &["delete", "done"]), "deleted parcel/done\n");
     refused(&store, &["delete", "done"], 3, "look at `kitaru list`");
@@ -137,7 +89,7 @@ fn delete_and_gc_say_what_they_delete_and_who_did_is_listed() {
 #[test]
 fn doctor_looks_at_a_store_that_is_held_one_that_is_free_and_one_that_is_damaged() {
     let (_dir, store, runtime) = places();
-    let holder = Holder::start(&store, &runtime);
+    let holder = hold(&store, &runtime);
     let held = done(&store, &["doctor"]);
     for expected in ["format 2, ", "all is well", "1 waiting", "1 failed", "parcel/large", "100."] {
         assert!(held.contains(expected), "{expected}: {held}");
@@ -164,7 +116,7 @@ fn doctor_looks_at_a_store_that_is_held_one_that_is_free_and_one_that_is_damaged
 #[test]
 fn backup_of_a_held_store_is_restored_by_a_command_and_opens_with_all_it_has() {
     let (dir, store, runtime) = places();
-    let holder = Holder::start(&store, &runtime);
+    let holder = hold(&store, &runtime);
     let file = dir.path().join("backup");
     let named = file.to_str().unwrap();
     let written = done(&store, &["backup", named]);
@@ -181,7 +133,7 @@ fn backup_of_a_held_store_is_restored_by_a_command_and_opens_with_all_it_has() {
         let said = done(&restored, &["restore", file.to_str().unwrap()]);
         assert!(said.starts_with("restored ") && said.contains("rows to "), "{said}");
         assert!(done(&restored, &["doctor"]).ends_with("all is well\n"));
-        let holder = Holder::start(&restored, &runtime);
+        let holder = hold(&restored, &runtime);
         done(&restored, &["answer", "waits", "yes"]);
         until("the parcel is shipped", || done(&restored, &["show", "waits"]).contains("parcel/waits  completed"));
         drop(holder);
@@ -198,7 +150,7 @@ fn backup_of_a_held_store_is_restored_by_a_command_and_opens_with_all_it_has() {
 #[test]
 fn import_puts_an_exported_history_into_a_folder_under_its_name() {
     let (dir, store, runtime) = places();
-    let holder = Holder::start(&store, &runtime);
+    let holder = hold(&store, &runtime);
     let exported = dir.path().join("exported.json");
     std::fs::write(&exported, done(&store, &["export", "failed"])).unwrap();
     drop(holder);
@@ -219,7 +171,7 @@ fn import_puts_an_exported_history_into_a_folder_under_its_name() {
 fn store_in_a_deep_folder_is_reached_and_left_like_any_other() {
     let (dir, _, runtime) = places();
     let deep = dir.path().join("a".repeat(100)).join("b".repeat(100));
-    let holder = Holder::start(&deep, &runtime);
+    let holder = hold(&deep, &runtime);
     assert!(!deep.join("control.sock").exists());
     let socket = || std::fs::read_dir(runtime.join("kitaru")).map_or(0, Iterator::count);
     assert_eq!(socket(), 1);
@@ -233,6 +185,6 @@ fn store_in_a_deep_folder_is_reached_and_left_like_any_other() {
     // Killed: its socket is stale.
     assert_eq!((socket(), done(&deep, &["status"])), (1, "no process holds the store\n".to_owned()));
     assert!(done(&deep, &["list"]).contains("parcel/waits"));
-    drop(Holder::start(&deep, &runtime));
+    drop(hold(&deep, &runtime));
     assert_eq!(socket(), 1, "the next process takes its place");
 }
