@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kitaru::{Kitaru, Recovery, checkpoint, flow, wait};
-use serde_json::Value;
 
 mod support;
 

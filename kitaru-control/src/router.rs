@@ -262,6 +262,7 @@ impl Router {
     }
 
     /// How the assistant asks the API that has started this process, and whether it may act. An audit names the user of the process.
+    #[cfg(feature = "mcp")]
     pub(crate) fn for_own_assistant(mut self) -> (Ask, bool) {
         if let Who::Closed = self.access.who {
             self.access.who = Who::Socket;
