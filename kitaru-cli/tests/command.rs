@@ -9,12 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, signal, undo, wait};
-use serde_json::Value;
 use tempfile::TempDir;
 
 mod support;
 
-use support::{Holder, code, done, error, held, json, out, refused, run, status, until};
+use support::{Holder, done, held, json, refused, run, status, until};
 
 #[checkpoint]
 async fn reserve(items: u32) -> anyhow::Result<String> {

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, wait};
-use serde_json::Value;
 
 mod support;
 

@@ -8,7 +8,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use kitaru::{Kitaru, checkpoint, flow, wait};
-use serde_json::Value;
 
 mod support;
 
@@ -114,7 +113,7 @@ fn many_executions_are_cancelled_and_resumed_by_filters() {
     assert_eq!(done(dir, &["resume", "--all"]), "resumed 3 executions\n");
     until("they wait", || count(dir, "waiting") == 14);
     let report = json(&run(dir, &["cancel", "--all", "--json"]));
-    assert_eq!((report["done"].as_array().unwrap().len(), &report["next_cursor"]), (14, &Value::Null));
+    assert_eq!((report["done"].as_array().unwrap().len(), &report["next_cursor"]), (14, &serde_json::Value::Null));
     assert_eq!(done(dir, &["cancel", "--all"]), "cancelled 0 executions\n");
 }
 
