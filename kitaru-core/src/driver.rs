@@ -159,7 +159,7 @@ impl Driver {
                 };
                 let shape = self.context.runtime.ledger.shape(packed.fingerprint, packed.text.clone());
                 let changes = shape.into_iter().collect();
-                self.context.unwind(Status::Failed, &packed.payload(), &packed.preview, changes);
+                self.context.unwind(Status::Failed, &packed.payload(), &packed.preview, || changes);
                 None
             }
             _ => Some(driven),

@@ -1,8 +1,10 @@
 //! Messages to an execution: answers and signals. Also changes of code during executions.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use kitaru::testkit::store::{Memory, Order, Range, Row, Store, Table, Visit};
 use kitaru::{Clock, Error, Handle, Kitaru, RecordStatus, Status, checkpoint, dynamic, flow, signal, wait};
 
 use crate::support::{disk, log, memory, reopen};
@@ -346,4 +348,43 @@ async fn until_record(kitaru: &Kitaru, name: &str) {
     while !is_there().await {
         tokio::task::yield_now().await;
     }
+}
+
+/// A store that shows the row of a wait only to the second who looks, as if the wait had begun between the two.
+struct Late {
+    store: Memory,
+    looked: AtomicBool,
+}
+
+impl Store for Late {
+    fn commit(&self, rows: Vec<Row>) -> Result<(), Error> {
+        self.store.commit(rows)
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let is_wait = table == Table::Aside && key.get(8) == Some(&b'w');
+        let found = self.store.get(table, key)?;
+        Ok(found.filter(|_| !is_wait || self.looked.swap(true, Ordering::SeqCst)))
+    }
+
+    fn scan(&self, table: Table, range: Range<'_>, order: Order, visit: Visit<'_>) -> Result<(), Error> {
+        self.store.scan(table, range, order, visit)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.store.close()
+    }
+}
+
+#[tokio::test]
+async fn answer_to_a_wait_that_begins_while_it_is_looked_for_is_taken() {
+    let store = Late { store: Memory::new(), looked: AtomicBool::new(false) };
+    let kitaru = kitaru::testkit::store::builder(store).open().await.unwrap();
+    let asks = dynamic::flow("asks").run(|| async { wait::<u32>("number").await });
+    let job = asks.id("job").on(&kitaru).start().await.unwrap();
+    while kitaru.execution(&job).await.unwrap().is_none_or(|shown| shown.waits().is_empty()) {
+        tokio::task::yield_now().await;
+    }
+    kitaru.answer(&job, "number", &7).await.unwrap();
+    assert_eq!(job.await.unwrap(), 7);
 }

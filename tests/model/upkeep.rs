@@ -349,6 +349,56 @@ async fn backup_of_a_store_in_use_is_restored_with_all_that_it_has() {
     assert!(again.is_misuse() && again.to_string().contains("holds a store"), "{again}");
 }
 
+#[checkpoint]
+async fn kept_bytes(n: u8) -> Vec<u8> {
+    vec![n; 900_000]
+}
+
+#[flow]
+async fn keeps_much(records: u8) -> Result<usize, Error> {
+    let mut bytes = 0;
+    for n in 0..records {
+        bytes += kept_bytes(n).await.len();
+    }
+    Ok(bytes)
+}
+
+/// Takes nothing until its sender is gone.
+struct Stalled {
+    path: &'static str,
+    sender: std::sync::mpsc::Receiver<()>,
+}
+
+impl Write for Stalled {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        log(self.path).say("stalls");
+        let _ = self.sender.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn store_is_closed_although_the_writer_of_a_backup_stalls() {
+    let (kitaru, _dir) = disk().await;
+    // More than waits for a writer.
+    keeps_much(8).id("job").on(&kitaru).await.unwrap();
+    let (stalls, stalled) = std::sync::mpsc::channel();
+    let backs_up = kitaru.clone();
+    let writer = Stalled { path: "backup", sender: stalled };
+    let backup = tokio::spawn(async move { backs_up.backup(writer).await });
+    until_it_holds(async || log("backup").count("stalls") > 0).await;
+    // Until no more pieces may wait.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let closed = tokio::time::timeout(Duration::from_secs(20), kitaru.close()).await;
+    drop(stalls);
+    closed.expect("it closes").unwrap();
+    assert!(backup.await.unwrap().unwrap_err().is_closed());
+}
+
 #[tokio::test]
 async fn backup_has_one_state_of_a_store_that_is_written_to() {
     let (kitaru, dir) = disk().await;

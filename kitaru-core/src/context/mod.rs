@@ -213,8 +213,14 @@ impl Context {
     }
 
     /// Lets the flow continue only with what lands before this frame. Then its work is undone, and this becomes the
-    /// result of the generation. `None` if that has already begun.
-    pub(crate) fn unwind(self: &Arc<Self>, status: Status, payload: &Payload<'_>, preview: &str, changes: Vec<Change>) {
+    /// result of the generation, with these changes. Nothing if that has already begun.
+    pub(crate) fn unwind(
+        self: &Arc<Self>,
+        status: Status,
+        payload: &Payload<'_>,
+        preview: &str,
+        changes: impl FnOnce() -> Vec<Change>,
+    ) {
         if !self.replay().ask_unwind() {
             return;
         }
@@ -223,7 +229,7 @@ impl Context {
         let attempt = self.attempt.number;
         let end = EndFrame { status, attempt, ended_ms, duration_us: 0, preview, payload: *payload };
         let says = self.course.see(Event::Records(Progress::Unwinds));
-        self.submit(Subject::Unwind, Some(Frame::Unwind(end).write()), changes, says);
+        self.submit(Subject::Unwind, Some(Frame::Unwind(end).write()), changes(), says);
     }
 
     /// Remembers who cancels the execution. The first one stays.

@@ -341,7 +341,7 @@ async fn in_time(context: &Arc<Context>, driver: impl Future<Output = Driven<Pac
                 "call it with a longer one"
             );
             let packed = Packed::error(&error);
-            context.unwind(Status::Failed, &packed.payload(), &packed.preview, Vec::new());
+            context.unwind(Status::Failed, &packed.payload(), &packed.preview, Vec::new);
         }
         driver.as_mut().poll(cx)
     })

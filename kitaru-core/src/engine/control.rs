@@ -128,7 +128,7 @@ pub(crate) async fn cancel_parked(task: &Task, claimed: ClaimedGeneration, next:
 /// Stops a running attempt, undoes its work, and ends it as cancelled.
 pub(crate) fn cancel_running(context: &Arc<Context>) {
     let packed = Packed::error(&cancelled(&context.attempt.execution));
-    let audit = context.cancellation_audit().into_iter().collect();
+    let audit = || context.cancellation_audit().into_iter().collect();
     context.unwind(Status::Cancelled, &packed.payload(), &packed.preview, audit);
 }
 

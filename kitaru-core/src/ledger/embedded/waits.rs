@@ -34,7 +34,12 @@ pub(super) fn addressed(
     let stored = archive.addressee(execution, driven)?;
     let (answer, calls) = (answer(archive, &stored, name)?, Calls::of(archive, &stored));
     let shown_name = short(name);
-    if let Some(wait) = wait(archive, &stored, name)? {
+    let mut found = wait(archive, &stored, name)?;
+    if found.is_none() && !calls.named(name)?.is_empty() {
+        // It may have begun to wait meanwhile: the row of a wait comes with its record.
+        found = wait(archive, &stored, name)?;
+    }
+    if let Some(wait) = found {
         if let Some(answer) = &answer
             && is_answered(&wait, answer, &calls)?
         {
