@@ -67,6 +67,19 @@ impl Rings {
         ring
     }
 
+    /// A ring that was dropped begins again, so that the spans which have it need not look for another one.
+    fn again(&self, ring: Arc<Ring>) -> Arc<Ring> {
+        let mut all = lock(&self.all);
+        if let Some(other) = all.get(&ring.execution) {
+            return other.clone();
+        }
+        ring.last.store(self.last.load(Ordering::Relaxed), Ordering::Relaxed);
+        lock(&ring.events).is_dropped = false;
+        all.insert(ring.execution.clone(), ring.clone());
+        self.make_room(&mut all);
+        ring
+    }
+
     /// Keeps an event. Its number and its time are set here.
     pub(super) fn keep(&self, ring: &Arc<Ring>, mut event: LogEvent) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -75,7 +88,7 @@ impl Rings {
         let mut ring = ring.clone();
         while let Some(refused) = self.push(&ring, event, now_us) {
             event = refused;
-            ring = self.of(ring.execution.clone());
+            ring = self.again(ring);
         }
         if self.bytes.load(Ordering::Relaxed) > MOST_BYTES {
             self.make_room(&mut lock(&self.all));

@@ -72,6 +72,7 @@ fn events_of_many_executions_are_those_of_the_newest_and_a_dropped_one_begins_ag
     assert!(messages(&rings, "first", &api::LogsQuery::default()).is_empty());
     rings.keep(&first, event("after"));
     assert_eq!(messages(&rings, "first", &api::LogsQuery::default()), ["after"]);
+    assert!(std::sync::Arc::ptr_eq(&first, &rings.of(job("first"))), "its spans still have it");
     assert_eq!(messages(&rings, "999", &api::LogsQuery::default()), ["other"]);
 }
 
