@@ -109,9 +109,10 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<Cell>>) -> String {
         (0..head.len()).map(|nth| all.iter().map(|row| row[nth].0.width()).max().unwrap_or(0)).collect();
     let mut text = String::new();
     for row in all {
-        let last = row.len() - 1;
+        // No spaces stand at the end of a line.
+        let last = row.iter().rposition(|Cell(cell, _)| !cell.is_empty()).unwrap_or(0);
         for (nth, Cell(cell, style)) in row.into_iter().enumerate() {
-            let padding = if nth == last { 0 } else { widths[nth] - cell.width() + 2 };
+            let padding = if nth >= last { 0 } else { widths[nth] - cell.width() + 2 };
             // Writing to a string does not fail.
             let _ = write!(text, "{}{:padding$}", styled(style, &cell), "");
         }
